@@ -1,0 +1,20 @@
+// What a compile reads: the whole world as data, so that the same objects always give the same configuration.
+import type { Resource } from '../resources/resource.ts'
+import type { SecretValues } from '../resources/secret.ts'
+import type { Keyring } from '../snapshot/keyring.ts'
+
+/** Everything a compile depends on. The order of `resources` does not matter. */
+export interface World {
+  readonly resources: readonly Resource[]
+  /**
+   * Secret values from elsewhere (a cluster, tokens made by the gateway); they win over Secrets among the resources.
+   */
+  readonly secrets: SecretValues
+  /**
+   * The process environment of a standalone run, for credentials and base URLs that rows name; undefined in a cluster.
+   */
+  readonly environment: Readonly<Record<string, string | undefined>> | undefined
+  /** True: one machine without Kubernetes. The demo upstream then stands in for providers without a credential. */
+  readonly standalone: boolean
+  readonly keyring: Keyring
+}

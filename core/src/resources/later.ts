@@ -1,0 +1,103 @@
+// What the resource API names but this release does not serve yet. Refused by name, so that nobody believes a setting
+// is in force.
+
+/** Kinds that come later. */
+export const LATER_KINDS: ReadonlySet<string> = new Set(['McpServer', 'Agent'])
+
+/** Fields that come later, by kind, as paths with `[]` for a list's entries. */
+const LATER_FIELDS: Readonly<Record<string, readonly string[]>> = {
+  VirtualKey: [
+    'spec.mcpServers',
+    'spec.agents',
+    'spec.rotation',
+    'spec.allowedCIDRs',
+    'spec.deletionPolicy',
+    'spec.budget.timeZone',
+    'spec.budget.softLimitPercent',
+  ],
+  AIProvider: [
+    'spec.format',
+    'spec.strict',
+    'spec.auth.type',
+    'spec.auth.header',
+    'spec.auth.passthrough',
+    'spec.dailyBudget',
+    'spec.limits',
+    'spec.health',
+    'spec.tls',
+    'spec.allowedNamespaces',
+  ],
+  AITenant: [
+    'spec.gatewayRef',
+    'spec.namespaces.selector',
+    'spec.hostnames',
+    'spec.tls',
+    'spec.limits.maxVirtualKeys',
+    'spec.sso',
+    'spec.users',
+    'spec.passThroughKeys',
+    'spec.storeInboundKeys',
+    'spec.retention',
+    'spec.alerts',
+    'spec.carbonRegion',
+    'spec.exposeManagement',
+  ],
+  AIGateway: [
+    'spec.configStore',
+    'spec.cacheStore',
+    'spec.dataPlane',
+    'spec.allowedNamespaces',
+    'spec.exposure',
+    'spec.staleness',
+    'spec.managementAPI',
+    'spec.sinks',
+    'spec.egress',
+    'spec.trustedProxies',
+    'spec.telemetry',
+    'spec.embedder',
+    'spec.defaults.cache',
+  ],
+  FallbackChain: [
+    'spec.when',
+    'spec.hedge',
+    'spec.sticky',
+    'spec.mirror',
+    'spec.canary',
+    'spec.breaker',
+    'spec.midStream',
+    'spec.nonRetryable',
+    'spec.maxTotalDuration',
+    'spec.targets[].weight',
+    'spec.targets[].priority',
+    'spec.targets[].timeout',
+    'spec.targets[].retry',
+    'spec.targets[].when',
+    'spec.targets[].providerRef.namespace',
+  ],
+  Policy: [
+    'spec.targetRefs',
+    'spec.parentRef',
+    'spec.guardrails',
+    'spec.compression',
+    'spec.promptCache',
+    'spec.replay',
+    'spec.cache.phases',
+    'spec.cache.shadow',
+  ],
+}
+
+/** Values of served fields that come later. */
+const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
+  'FallbackChain spec.strategy': ['Weighted', 'RoundRobin', 'LeastConnections', 'Random', 'Latency', 'Cost', 'Tag'],
+  'Policy spec.audit.content': ['Hash', 'Redact'],
+}
+
+/** True when the field at this path (entries of lists as `[]`) comes in a later release. */
+export function isLaterField(kind: string, path: string): boolean {
+  return LATER_FIELDS[kind]?.includes(path) ?? false
+}
+
+/** True when the value comes in a later release although its field is served. */
+export function isLaterValue(kind: string, path: string, value: unknown): boolean {
+  return typeof value === 'string' && (LATER_VALUES[`${kind} ${path}`]?.includes(value) ?? false)
+}

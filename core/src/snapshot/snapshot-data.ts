@@ -1,0 +1,71 @@
+// A configuration as data: what a compile, a store or a file gives, verified and with its digests, before any lookup is
+// built.
+import { canonicalJSON, digestOf } from './canonical.ts'
+import type { Compiled, GatewaySettings, Item } from './items.ts'
+
+/** Version of the item and manifest schemas. A reader refuses a newer one; a writer never publishes an older one. */
+export const SNAPSHOT_SCHEMA = 1
+
+/** Which configuration this is. Ordered by epoch, then generation; `digest` covers the content alone. */
+export interface Version {
+  readonly epoch: number
+  readonly generation: number
+  readonly digest: string
+}
+
+/** One line of a tenant's manifest. Kind and name together are unique in it. */
+export interface ItemEntry {
+  readonly kind: Item['kind']
+  readonly name: string
+  readonly digest: string
+}
+
+/**
+ * A tenant's items; `entries`, `texts` (canonical JSON, what the digests cover) and `items` run in step. `digest` is
+ * that of `manifest`, the tenant's manifest as it is stored.
+ */
+export interface TenantData {
+  readonly digest: string
+  readonly manifest: string
+  readonly entries: readonly ItemEntry[]
+  readonly texts: readonly string[]
+  readonly items: readonly Item[]
+}
+
+/**
+ * A whole configuration. `signedRoot` is the signed root manifest it was verified against; absent when compiled
+ * in-process.
+ */
+export interface SnapshotData {
+  readonly version: Version
+  readonly settings: GatewaySettings
+  readonly tenants: ReadonlyMap<string, TenantData>
+  readonly signedRoot: string | undefined
+}
+
+/** Gives a compile's result its digests: what is published, or built into a view directly when no store is between. */
+export function snapshotData(compiled: Compiled, epoch: number, generation: number): SnapshotData {
+  const tenants = new Map<string, TenantData>()
+  for (const [tenant, items] of compiled.tenants) tenants.set(tenant, tenantData(tenant, items))
+  const version = { epoch, generation, digest: contentDigest(compiled.settings, tenants) }
+  return { version, settings: compiled.settings, tenants, signedRoot: undefined }
+}
+
+function tenantData(tenant: string, items: readonly Item[]): TenantData {
+  const texts = items.map(canonicalJSON)
+  const entries = items.map((item, at) => ({ kind: item.kind, name: item.name, digest: digestOf(texts[at] ?? '') }))
+  const manifest = canonicalJSON({ schema: SNAPSHOT_SCHEMA, tenant, items: entries })
+  return { digest: digestOf(manifest), manifest, entries, texts, items }
+}
+
+/**
+ * The digest of the whole content: settings and every tenant's digest; the same content has the same digest in any
+ * epoch.
+ */
+export function contentDigest(
+  settings: GatewaySettings,
+  tenants: ReadonlyMap<string, { readonly digest: string }>,
+): string {
+  const digests = Object.fromEntries([...tenants].map(([name, tenant]) => [name, tenant.digest]))
+  return digestOf(canonicalJSON({ schema: SNAPSHOT_SCHEMA, settings, tenants: digests }))
+}

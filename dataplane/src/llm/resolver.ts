@@ -1,0 +1,99 @@
+// What a model name means (L03): chains, declared aliases and allow-lists, provider prefixes, name patterns, and last the
+// provider that takes bare names.
+import { providerRow, providerRows } from '@smartflow/core/providers'
+import type { ChainItem, ProviderItem } from '@smartflow/core/snapshot/items'
+import type { TenantView } from '@smartflow/core/snapshot/view'
+import { matches } from '../exchange/pattern.ts'
+import type { Target } from '../exchange/target.ts'
+import type { Resolver } from '../ports/gateway.ts'
+
+/** The resolver over the provider rows. Pure: the same tenant and name always give the same targets. */
+export const resolver: Resolver = {
+  targets(tenant, model, chain) {
+    const chosen = chain === undefined ? chainFor(tenant, model) : tenant.chains.find(({ name }) => name === chain)
+    if (chosen) return chainTargets(tenant, chosen, model)
+    for (const find of [byAlias, byPrefix, byAllowList, byPattern, byDefault]) {
+      const targets = find(tenant, model)
+      if (targets.length > 0) return targets
+    }
+    return []
+  },
+
+  known(tenant) {
+    const prefixes = [...tenant.providers.values()].flatMap(({ preset }) => providerRow(preset)?.prefixes ?? [])
+    if (prefixes.length === 0) return 'No provider is configured for your tenant; ask your administrator.'
+    return `Ask for a model of GET /v1/models, or put a provider in front of its name: ${[...new Set(prefixes)].sort().join(', ')}.`
+  },
+}
+
+function chainFor(tenant: TenantView, model: string): ChainItem | undefined {
+  return (
+    tenant.chains.find(({ models }) => models.includes(model)) ??
+    tenant.chains.find(({ models }) => models.some(pattern => matches(pattern, model)))
+  )
+}
+
+/** A chain's targets whose provider exists and serves the model; a target without a model takes the one asked for. */
+function chainTargets(tenant: TenantView, chain: ChainItem, asked: string): Target[] {
+  return chain.targets.flatMap(({ name, provider, model }) => {
+    const item = tenant.providers.get(provider)
+    if (!item) return []
+    const wanted = bare(item, model ?? asked)
+    return serves(item, wanted) ? [{ name, provider, preset: item.preset, model: wanted }] : []
+  })
+}
+
+function byAlias(tenant: TenantView, model: string): Target[] {
+  return pick(tenant, item => item.models.aliases[model])
+}
+
+function byPrefix(tenant: TenantView, model: string): Target[] {
+  return pick(tenant, item => {
+    const wanted = bare(item, model)
+    return wanted !== model && serves(item, wanted) ? wanted : undefined
+  })
+}
+
+function byAllowList(tenant: TenantView, model: string): Target[] {
+  return pick(tenant, item => (item.models.allow.length > 0 && serves(item, model) ? model : undefined))
+}
+
+function byPattern(tenant: TenantView, model: string): Target[] {
+  return pick(tenant, item => {
+    const patterns = providerRow(item.preset)?.models ?? []
+    return patterns.some(pattern => matches(pattern, model)) && serves(item, model) ? model : undefined
+  })
+}
+
+/** A bare name that no rule knows goes to the provider whose row takes such names, when the tenant has it. */
+function byDefault(tenant: TenantView, model: string): Target[] {
+  if (model.includes('/')) return []
+  const defaults = new Set(
+    providerRows()
+      .filter(row => row.takesBareNames)
+      .map(({ name }) => name),
+  )
+  return pick(tenant, item => (defaults.has(item.preset) && serves(item, model) ? model : undefined))
+}
+
+/** One target of each provider for which `wanted` gives a name, in the order of the providers' names. */
+function pick(tenant: TenantView, wanted: (item: ProviderItem) => string | undefined): Target[] {
+  const targets: Target[] = []
+  for (const item of tenant.providers.values()) {
+    const model = wanted(item)
+    if (model !== undefined) targets.push({ name: item.name, provider: item.name, preset: item.preset, model })
+  }
+  return targets
+}
+
+/** The name without the provider's own prefix ("groq/llama-3" → "llama-3"). */
+function bare(item: ProviderItem, model: string): string {
+  const prefix = providerRow(item.preset)?.prefixes.find(start => model.startsWith(start))
+  return prefix === undefined ? model : model.slice(prefix.length)
+}
+
+/** True when the provider's lists let the model through; deny wins, an empty allow-list allows all. */
+export function serves({ models }: ProviderItem, model: string): boolean {
+  if (models.deny.some(pattern => matches(pattern, model))) return false
+  return models.allow.length === 0 || models.allow.some(pattern => matches(pattern, model))
+}

@@ -1,0 +1,207 @@
+// The data plane's wiring: environment → settings → ports → pipeline → listeners. Nothing else knows which store is used.
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Publisher } from '@smartflow/core/snapshot/publish'
+import { signerOf, verifierOf } from '@smartflow/core/snapshot/signing'
+import { demoEgress } from './demo/demo.ts'
+import { undiciEgress } from './egress/undici.ts'
+import type { ListenerName, Route } from './exchange/route.ts'
+import { prices } from './llm/prices.ts'
+import { resolver } from './llm/resolver.ts'
+import { llmRoutes } from './llm/routes.ts'
+import { LazyTokens } from './llm/tokens.ts'
+import { llmUpstream } from './llm/upstream.ts'
+import { healthRoutes } from './manage/health.ts'
+import { metacacheRoutes } from './manage/metacache.ts'
+import { vasLogRoutes } from './manage/vas-logs.ts'
+import { pipeline } from './pipeline.ts'
+import type { Gateway } from './ports/gateway.ts'
+import type { Door } from './server/answer.ts'
+import { type Listener, listen } from './server/server.ts'
+import { readSettings, type Settings } from './settings.ts'
+import { recordAtDoor } from './stages/audit/door.ts'
+import { Standalone } from './standalone.ts'
+import { ensureKeys, openStateDir, readKeys } from './state.ts'
+import { MemoryResponseCache } from './stores/memory/response-cache.ts'
+import { RedisAuditLog } from './stores/redis/audit-log.ts'
+import { RedisCacheStats } from './stores/redis/cache-stats.ts'
+import { RedisConfigStore } from './stores/redis/config-store.ts'
+import { openRedis } from './stores/redis/connection.ts'
+import { RedisLedger } from './stores/redis/ledger.ts'
+import { RedisResponseCache } from './stores/redis/response-cache.ts'
+import { RedisSnapshotSource } from './stores/redis/snapshot-source.ts'
+import { log } from './telemetry/log.ts'
+import { Metrics } from './telemetry/metrics.ts'
+import { ProviderWindow } from './telemetry/provider-window.ts'
+
+const VERSION = '0.1.0'
+/** How long the start waits for the store. */
+const STORE_WAIT_MS = 2_000
+
+const settings = read()
+const processName = `${hostname()}-${randomBytes(4).toString('hex')}`
+const standalone = settings.configDir !== undefined
+let draining = false
+
+const stateDir = openStateDir(settings.stateDir, settings.keysDir)
+if (standalone && settings.keysDir === undefined) ensureKeys(stateDir.keys)
+const keys = readKeys(stateDir.keys)
+
+const redis = openRedis(settings.redisUrl, { name: processName })
+const cacheRedis =
+  settings.cacheRedisUrl === settings.redisUrl
+    ? redis
+    : openRedis(settings.cacheRedisUrl, { name: `${processName}-cache` })
+const configStore = new RedisConfigStore({ redis, gateway: settings.gateway })
+const verifier = verifierOf(keys.verifyKey)
+const snapshots = new RedisSnapshotSource({
+  redis,
+  url: settings.redisUrl,
+  reader: configStore,
+  gateway: settings.gateway,
+  process: processName,
+  keyring: keys.keyring,
+  verifier,
+  lastGoodFile: stateDir.lastGood,
+  log,
+})
+
+const ledger = new RedisLedger({
+  redis,
+  process: processName,
+  storeLoss: () => snapshots.current()?.settings.storeLoss ?? { budgets: 'FailClosed', rateLimits: 'FailClosed' },
+  leaseMs: settings.holdLeaseMs,
+})
+const audit = new RedisAuditLog({ redis })
+const cacheStats = new RedisCacheStats(redis)
+const memoryCache = new MemoryResponseCache({ maxBytes: settings.memoryCacheBytes })
+const egress = undiciEgress()
+const tokens = new LazyTokens()
+const providers = new ProviderWindow(Date.now)
+const metrics = new Metrics({ ledger, audit, snapshots, version: VERSION })
+
+const gateway: Gateway = {
+  audit,
+  ledger,
+  memoryCache,
+  redisCache: new RedisResponseCache({ redis: cacheRedis }),
+  cacheStats,
+  sealer: keys.keyring,
+  prices,
+  resolver,
+  upstream: llmUpstream({ egress, demo: standalone ? demoEgress(ms => sleep(ms)) : undefined, tokens }),
+  observe(record) {
+    metrics.observe(record)
+    providers.observe(record)
+  },
+  now: Date.now,
+}
+
+const routes: readonly Route[] = [
+  ...llmRoutes,
+  ...healthRoutes({
+    snapshots,
+    ledger,
+    audit,
+    cacheStats,
+    memoryCache,
+    providers,
+    version: VERSION,
+    draining: () => draining,
+    now: Date.now,
+  }),
+  ...vasLogRoutes(audit, Date.now),
+  ...metacacheRoutes(cacheStats, memoryCache),
+  ...metrics.routes(),
+]
+
+const folder =
+  settings.configDir === undefined
+    ? undefined
+    : new Standalone({
+        folder: settings.configDir,
+        tokensFile: stateDir.tokens,
+        keyring: keys.keyring,
+        environment: process.env,
+        publisher: publisher(),
+      })
+
+const door: Door = {
+  snapshots,
+  calls: pipeline(gateway),
+  patienceMs: settings.patienceMs,
+  refused: refusal => recordAtDoor(gateway, refusal),
+  failed: (error, id) => log('error', 'a call failed inside the gateway', { request: id, error }),
+}
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal))
+if (process.env['SMARTFLOW_LIFELINE'] === 'stdin')
+  process.stdin.on('end', () => void stop('the end of its parent')).resume()
+process.on('unhandledRejection', error => log('error', 'a promise was rejected and nobody looked', { error }))
+
+const listeners: Listener[] = []
+await start()
+
+async function start(): Promise<void> {
+  try {
+    // A store that is away does not stop the start: the last good configuration may be on disk.
+    await redis.whenUp(STORE_WAIT_MS)
+    await folder?.start()
+    const addresses = await listenAll()
+    await snapshots.start()
+    // The first line on standard output is for whoever started this process: tests, and `make run`.
+    process.stdout.write(`${JSON.stringify({ addresses, demo: folder?.demo ?? false })}\n`)
+    log('info', 'ready', { ...addresses, process: processName })
+    await tokens.load()
+  } catch (error) {
+    log('error', 'the gateway could not start', { error })
+    process.exit(1)
+  }
+}
+
+async function listenAll(): Promise<Record<string, string>> {
+  const addresses: Record<string, string> = {}
+  const groups: { names: ListenerName[]; port: number }[] = settings.singlePort
+    ? [{ names: ['proxy', ...settings.listeners.filter(name => name !== 'proxy')], port: settings.ports.proxy }]
+    : settings.listeners.map(name => ({ names: [name], port: settings.ports[name] }))
+  for (const { names, port } of [...groups, { names: ['metrics' as const], port: settings.ports.metrics }]) {
+    const listener = await listen(routes, door, { host: settings.host, port, names: new Set(names) })
+    listeners.push(listener)
+    const host = settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host
+    for (const name of names) addresses[name] = `http://${host}:${listener.port}`
+  }
+  return addresses
+}
+
+function read(): Settings {
+  try {
+    return readSettings(process.env)
+  } catch (error) {
+    log('error', error instanceof Error ? error.message : String(error))
+    process.exit(1)
+  }
+}
+
+function publisher(): Publisher {
+  if (keys.signKey === undefined) {
+    log('error', `${stateDir.keys} has no signing.key: a process with SMARTFLOW_CONFIG_DIR publishes and has to sign`)
+    process.exit(1)
+  }
+  return new Publisher({ store: configStore, signer: signerOf(keys.signKey), verifier })
+}
+
+/** In order: no new calls, the running ones end, what they owe is told, then the connections go. */
+async function stop(reason: string): Promise<void> {
+  if (draining) return
+  draining = true
+  log('info', 'stopping', { reason })
+  await Promise.all(listeners.map(listener => listener.drain(settings.drainMs)))
+  folder?.close()
+  await Promise.all([ledger.drain(2_000), audit.drain(2_000), cacheStats.close()])
+  await snapshots.stop()
+  await ledger.close()
+  await egress.close()
+  for (const connection of new Set([redis, cacheRedis])) connection.close()
+  process.exit(0)
+}

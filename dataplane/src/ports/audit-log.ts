@@ -1,0 +1,89 @@
+// The record of every call, refused ones too (O03). Metadata and content are kept apart.
+import type { Micros } from '@smartflow/core/money'
+
+/** One call as it is remembered: at most 4 KB of metadata. Times are epoch milliseconds, money micro-dollars. */
+export interface AuditRecord {
+  readonly id: string
+  readonly at: number
+  /** Empty when the caller was never identified. */
+  readonly tenant: string
+  readonly key: string
+  readonly team: string
+  readonly user: string
+  readonly conversation: string
+  readonly operation: string
+  readonly provider: string
+  /** What the provider returned; the requested one for hits and refusals. */
+  readonly model: string
+  readonly requestedModel: string
+  readonly status: number
+  /** `complete`, `client_gone`, `upstream_failed`, or the refusal's reason. */
+  readonly outcome: string
+  readonly message: string
+  readonly stream: boolean
+  readonly promptTokens: number
+  readonly cachedPromptTokens: number
+  readonly completionTokens: number
+  readonly usageSource: 'reported' | 'counted'
+  readonly cost: Micros
+  readonly priced: boolean
+  readonly cacheHit: '' | 'memory' | 'redis' | 'flight'
+  readonly cachePhase: '' | 'exact'
+  readonly cacheKey: string
+  readonly tokensSaved: number
+  readonly costSaved: Micros
+  readonly durationMs: number
+  /** Time until the provider's first byte, summed over attempts. */
+  readonly upstreamMs: number
+  readonly attempts: readonly {
+    target: string
+    provider: string
+    model: string
+    status: number
+    ms: number
+    error?: string
+  }[]
+  readonly policies: readonly string[]
+  readonly tags: readonly string[]
+  readonly degraded: boolean
+  readonly config: string
+}
+
+/** The two sides of a call, cut to the policy's `maxBytes` each. */
+export interface AuditContent {
+  readonly request: Buffer
+  readonly response: Buffer
+}
+
+/** Which records to list; newest first. */
+export interface AuditQuery {
+  readonly tenant: string
+  readonly limit: number
+  readonly offset: number
+  readonly provider: string | undefined
+  readonly model: string | undefined
+  /** Only records at or after this time, epoch milliseconds. */
+  readonly since: number
+}
+
+/** A record with its content, when it was kept. */
+export interface AuditEntry {
+  readonly record: AuditRecord
+  readonly content: { readonly request: string; readonly response: string } | undefined
+}
+
+/** Health for probes and metrics. `spooled` records wait for the store; `lost` overflowed the bounded spool. */
+export interface AuditHealth {
+  readonly up: boolean
+  readonly spooled: number
+  readonly lost: number
+}
+
+export interface AuditLog {
+  /** Returns at once. Kept in a bounded spool while the store is away; overflow is counted. */
+  append(record: AuditRecord, content: AuditContent | undefined): void
+  list(query: AuditQuery): Promise<readonly AuditEntry[]>
+  get(tenant: string, id: string): Promise<AuditEntry | undefined>
+  health(): AuditHealth
+  drain(timeoutMs: number): Promise<void>
+}

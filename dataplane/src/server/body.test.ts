@@ -1,0 +1,102 @@
+import { PassThrough } from 'node:stream'
+import type { IncomingMessage } from 'node:http'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { readBody } from './body.ts'
+
+interface Upload {
+  readonly stream: PassThrough
+  readonly goAhead: ReturnType<typeof vi.fn<() => void>>
+  readonly body: Promise<Buffer>
+}
+
+function upload(headers: Record<string, string> = {}, maxBytes = 1_000): Upload {
+  const stream = new PassThrough()
+  const goAhead = vi.fn<() => void>()
+  const body = readBody(Object.assign(stream, { headers }) as unknown as IncomingMessage, {
+    maxBytes,
+    patienceMs: 10_000,
+    goAhead,
+  })
+  body.catch(() => {})
+  return { stream, goAhead, body }
+}
+
+describe('readBody', () => {
+  beforeAll(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }))
+  afterAll(() => void vi.useRealTimers())
+
+  it('gives the whole body, however it comes', async () => {
+    const { stream, body } = upload()
+    for (const part of ['{"a":', '', '1', '}']) stream.write(part)
+    stream.end()
+    expect((await body).toString()).toBe('{"a":1}')
+  })
+
+  it('gives an empty body for none', async () => {
+    const { stream, body } = upload()
+    stream.end()
+    expect(await body).toHaveLength(0)
+  })
+
+  it('takes exactly as much as is allowed', async () => {
+    const { stream, body } = upload()
+    stream.end(Buffer.alloc(1_000))
+    expect(await body).toHaveLength(1_000)
+  })
+
+  it('refuses one byte more, and does not hold what comes after that', async () => {
+    const { stream, body } = upload()
+    stream.write(Buffer.alloc(1_001))
+    await expect(body).rejects.toMatchObject({ reason: 'body_too_large', status: 413 })
+    stream.end(Buffer.alloc(100_000))
+  })
+
+  it('refuses by the announced length, before a byte is read and before any go-ahead', async () => {
+    const { goAhead, body } = upload({ 'content-length': '1001', expect: '100-continue' })
+    await expect(body).rejects.toMatchObject({ reason: 'body_too_large' })
+    expect(goAhead).not.toHaveBeenCalled()
+  })
+
+  it('gives the go-ahead to whoever waits for it, and to nobody else', async () => {
+    expect(upload({ expect: '100-Continue' }).goAhead).toHaveBeenCalledOnce()
+    expect(upload().goAhead).not.toHaveBeenCalled()
+    expect(upload({ expect: 'something' }).goAhead).not.toHaveBeenCalled()
+  })
+
+  it('refuses a compressed body', async () => {
+    await expect(upload({ 'content-encoding': 'br' }).body).rejects.toMatchObject({ reason: 'media_type', status: 415 })
+    const plain = upload({ 'content-encoding': 'identity' })
+    plain.stream.end('x')
+    expect(await plain.body).toHaveLength(1)
+  })
+
+  it('refuses a sender who is slower than the patience allows', async () => {
+    const { stream, body } = upload()
+    stream.write('x')
+    await vi.advanceTimersByTimeAsync(11_000)
+    await expect(body).rejects.toMatchObject({ reason: 'request_timeout', status: 408 })
+  })
+
+  it('waits for a large body as long as enough of it comes', async () => {
+    const { stream, body } = upload({}, 1_000_000)
+    for (let span = 0; span < 5; span++) {
+      stream.write(Buffer.alloc(20_000))
+      await vi.advanceTimersByTimeAsync(10_000)
+    }
+    stream.end()
+    expect(await body).toHaveLength(100_000)
+  })
+
+  it('says client_gone when the sender goes away', async () => {
+    const { stream, body } = upload()
+    stream.write('{"a"')
+    stream.destroy()
+    await expect(body).rejects.toMatchObject({ reason: 'client_gone', status: 499 })
+  })
+
+  it('says client_gone when the connection breaks', async () => {
+    const { stream, body } = upload()
+    stream.destroy(new Error('reset'))
+    await expect(body).rejects.toMatchObject({ reason: 'client_gone' })
+  })
+})

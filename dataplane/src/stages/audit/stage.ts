@@ -1,0 +1,56 @@
+// audit: opens the record at the door and writes it at the end, whatever happened in between.
+import { asRefusal, type Refusal } from '../../exchange/refusal.ts'
+import { factOf } from '../../exchange/facts.ts'
+import type { Reply } from '../../exchange/reply.ts'
+import type { Received, Stage } from '../../exchange/stage.ts'
+import { type Ending, watch } from '../../exchange/streams.ts'
+import type { Gateway } from '../../ports/gateway.ts'
+import { Keep } from './keep.ts'
+import { recordOf } from './record.ts'
+
+/** One record a call: answered, refused, broken off. Written after the last byte, off the caller's clock. */
+export function audit(gateway: Gateway): Stage<Received, Received> {
+  return next => async exchange => {
+    let reply: Reply
+    try {
+      reply = await next(exchange)
+    } catch (error) {
+      const refusal = asRefusal(error)
+      exchange.trace.push({ kind: 'refused', reason: refusal.reason, status: refusal.status, message: refusal.message })
+      write(gateway, exchange, { status: refusal.status, outcome: outcomeOf(exchange, refusal) }, undefined)
+      throw refusal
+    }
+    return recorded(gateway, exchange, reply)
+  }
+}
+
+function recorded(gateway: Gateway, exchange: Received, reply: Reply): Reply {
+  const content = factOf(exchange.trace, 'identified')?.content
+  const keep = content?.keep === true ? new Keep(content.maxBytes) : undefined
+  const frames = watch(reply.frames, {
+    ...(keep ? { each: frame => keep.add(frame.bytes) } : {}),
+    done: ending => write(gateway, exchange, { status: reply.status, outcome: howItEnded(exchange, ending) }, keep),
+  })
+  return { ...reply, frames }
+}
+
+function write(
+  gateway: Gateway,
+  exchange: Received,
+  end: { status: number; outcome: string },
+  keep: Keep | undefined,
+): void {
+  const record = recordOf(exchange, end, gateway.now())
+  gateway.audit.append(record, keep && { request: keep.cut(exchange.call.body.bytes), response: keep.bytes() })
+  gateway.observe(record)
+}
+
+function howItEnded({ signal }: Received, ending: Ending): string {
+  if (ending.how === 'complete') return 'complete'
+  if (ending.how === 'abandoned' || signal.aborted) return 'client_gone'
+  return asRefusal(ending.error).reason
+}
+
+function outcomeOf({ signal }: Received, refusal: Refusal): string {
+  return signal.aborted ? 'client_gone' : refusal.reason
+}

@@ -1,0 +1,250 @@
+// The audit log on Redis: one stream a tenant with indexes by id, provider and model; content apart, with a time to live.
+import type { AuditContent, AuditEntry, AuditHealth, AuditLog, AuditQuery, AuditRecord } from '../../ports/audit-log.ts'
+import { packContent, readContent, readRecord, recordText } from '../audit-text.ts'
+import { loadScript, type RedisConnection } from './connection.ts'
+import type { ScriptArgument } from './script-call.ts'
+import { Spool, type Spooled } from './spool.ts'
+
+const appendScript = loadScript(new URL('./append.lua', import.meta.url))
+const listScript = loadScript(new URL('./list.lua', import.meta.url))
+
+/** What is kept, and for how long. */
+export interface RedisAuditLogOptions {
+  readonly redis: RedisConnection
+  /** Records a tenant; the oldest go first. */
+  readonly maxRecords?: number
+  /** Records of callers that were never identified, in a log of their own, so that a flood of them pushes nothing else out. */
+  readonly maxStrangers?: number
+  readonly retentionDays?: number
+  readonly contentDays?: number
+  /** Content longer than this is compressed. */
+  readonly compressFromBytes?: number
+  /** What may wait while the store is away. */
+  readonly maxSpooled?: number
+  readonly maxSpooledBytes?: number
+}
+
+const DAY_MS = 86_400_000
+const MAX_RECORDS = 100_000
+const MAX_STRANGERS = 1000
+/** Of the spool, as much as this may be strangers' records. */
+const STRANGERS_SHARE = 0.05
+const RETENTION_DAYS = 30
+const COMPRESS_FROM_BYTES = 1024
+const MAX_SPOOLED = 10_000
+const MAX_SPOOLED_BYTES = 32 * 1024 * 1024
+/** What an entry costs beside its texts. */
+const OVERHEAD_BYTES = 500
+const RESUME_MS = 1000
+const DRAIN_POLL_MS = 5
+const MAX_LIMIT = 1000
+const RECORDS_AT_ONCE = 100
+const CONTENTS_AT_ONCE = 50
+/** Content is left out of a list once it gave this much; each record still has it by its id. */
+const MAX_LIST_BYTES = 16 * 1024 * 1024
+const MAX_NAME = 128
+/** Places a millisecond (append.lua). */
+const PLACES = 1024
+
+interface AuditWrite extends Spooled {
+  readonly id: string
+  readonly text: string
+  /** Of its indexes, one a line. */
+  readonly names: string
+  readonly content: { readonly key: string; readonly packed: Buffer } | undefined
+}
+
+/** See the file's head. Does not own the connection. */
+export class RedisAuditLog implements AuditLog {
+  readonly #redis: RedisConnection
+  readonly #options: RedisAuditLogOptions
+  readonly #spool: Spool<AuditWrite>
+  readonly #strangers: Spool<AuditWrite>
+  readonly #timer: NodeJS.Timeout
+  readonly #forget: () => void
+
+  constructor(options: RedisAuditLogOptions) {
+    this.#redis = options.redis
+    this.#options = options
+    this.#spool = this.#open(1)
+    this.#strangers = this.#open(STRANGERS_SHARE)
+    this.#timer = setInterval(() => this.#resume(), RESUME_MS).unref()
+    this.#forget = this.#redis.onChange(up => up && this.#resume())
+  }
+
+  append(record: AuditRecord, content: AuditContent | undefined): void {
+    const spool = record.tenant === '' ? this.#strangers : this.#spool
+    spool.add(this.#write(record, content))
+  }
+
+  /** What this process appended before is among them: it is sent first. */
+  async list(query: AuditQuery): Promise<readonly AuditEntry[]> {
+    this.#resume()
+    const limit = Math.min(query.limit, MAX_LIMIT)
+    const records = await this.#find({ ...query, limit })
+    return this.#withContent(query.tenant, records)
+  }
+
+  async get(tenant: string, id: string): Promise<AuditEntry | undefined> {
+    this.#resume()
+    const log = logOf(tenant)
+    const score = await this.#redis.send('zscore', [`${log}:ids`, id])
+    if (score === null) return undefined
+    const place = Number(score)
+    const at = `${Math.floor(place / PLACES)}-${place % PLACES}`
+    const record = recordOf(await this.#redis.send('xrange', [log, at, at]))
+    if (record === undefined) return undefined
+    const [entry] = await this.#withContent(tenant, [record])
+    return entry
+  }
+
+  health(): AuditHealth {
+    const spooled = this.#spool.size() + this.#strangers.size()
+    return { up: this.#redis.up(), spooled, lost: this.#spool.lost() }
+  }
+
+  async drain(timeoutMs: number): Promise<void> {
+    const end = performance.now() + timeoutMs
+    while (this.health().spooled > 0 && performance.now() < end) {
+      this.#resume()
+      await new Promise(resolve => setTimeout(resolve, DRAIN_POLL_MS))
+    }
+  }
+
+  /** Ends its timer. What is still spooled is lost. */
+  close(): void {
+    clearInterval(this.#timer)
+    this.#forget()
+  }
+
+  #open(share: number): Spool<AuditWrite> {
+    return new Spool<AuditWrite>({
+      send: entries => this.#send(entries),
+      soon: flush => this.#redis.later(flush),
+      ready: () => this.#redis.up(),
+      maxEntries: Math.ceil((this.#options.maxSpooled ?? MAX_SPOOLED) * share),
+      maxBytes: Math.ceil((this.#options.maxSpooledBytes ?? MAX_SPOOLED_BYTES) * share),
+    })
+  }
+
+  #resume(): void {
+    this.#spool.resume()
+    this.#strangers.resume()
+  }
+
+  #write(record: AuditRecord, content: AuditContent | undefined): AuditWrite {
+    const log = logOf(record.tenant)
+    const text = recordText(record)
+    const packed = content && packContent(content, this.#options.compressFromBytes ?? COMPRESS_FROM_BYTES)
+    return {
+      group: record.tenant,
+      id: record.id,
+      text,
+      names: indexesOf(record),
+      content: packed && { key: `${log}:c:${record.id}`, packed },
+      bytes: text.length + (packed?.byteLength ?? 0) + OVERHEAD_BYTES,
+    }
+  }
+
+  /** Records of one tenant. Contents first: whoever finds a record finds its content. All leave in one write. */
+  #send(writes: readonly AuditWrite[]): Promise<unknown> {
+    const tenant = writes[0]?.group ?? ''
+    const { maxRecords = MAX_RECORDS, maxStrangers = MAX_STRANGERS, retentionDays = RETENTION_DAYS } = this.#options
+    const log = logOf(tenant)
+    const life = (this.#options.contentDays ?? retentionDays) * DAY_MS
+    const args: ScriptArgument[] = [tenant === '' ? maxStrangers : maxRecords, retentionDays * DAY_MS]
+    const names = new Set<string>()
+    const sent: Promise<unknown>[] = []
+    for (const { id, text, names: own, content } of writes) {
+      if (content !== undefined) sent.push(this.#redis.send('set', [content.key, content.packed, 'PX', life]))
+      args.push(id, text, own)
+      names.add(own)
+    }
+    const appended = this.#redis.run(appendScript, [log, `${log}:ids`, ...indexKeys(log, names)], args)
+    return sent.length === 0 ? appended : Promise.all([...sent, appended])
+  }
+
+  /** Goes by one index; a second condition, and the exact time, are looked at here. */
+  async #find(query: AuditQuery): Promise<AuditRecord[]> {
+    const { tenant, limit, offset, since } = query
+    const log = logOf(tenant)
+    const keys = [log, `${log}:${indexFor(query)}`]
+    const lowest = Math.max(0, since) * PLACES
+    const narrow = query.provider !== undefined && query.model !== undefined
+    const found = new Map<string, AuditRecord>()
+    const wanted = narrow ? offset + limit : limit
+    for (let at = narrow ? 0 : offset; found.size < wanted; at += RECORDS_AT_ONCE) {
+      const count = narrow ? RECORDS_AT_ONCE : Math.min(RECORDS_AT_ONCE, wanted - found.size)
+      const reply = await this.#redis.run(listScript, keys, [lowest, at, count])
+      const texts: unknown[] = Array.isArray(reply) ? reply : []
+      for (const record of texts.flatMap(readText)) if (matches(record, query)) found.set(record.id, record)
+      if (texts.length < count) break
+    }
+    return [...found.values()].slice(narrow ? offset : 0, wanted)
+  }
+
+  async #withContent(tenant: string, records: readonly AuditRecord[]): Promise<AuditEntry[]> {
+    const log = logOf(tenant)
+    const entries: AuditEntry[] = []
+    let bytes = 0
+    for (let at = 0; at < records.length; at += CONTENTS_AT_ONCE) {
+      const some = records.slice(at, at + CONTENTS_AT_ONCE)
+      const keys = some.map(({ id }) => `${log}:c:${id}`)
+      const reply = bytes < MAX_LIST_BYTES ? await this.#redis.sendBuffer('mget', keys) : []
+      const values: unknown[] = Array.isArray(reply) ? reply : []
+      for (const [place, record] of some.entries()) {
+        const packed = values[place]
+        const content = Buffer.isBuffer(packed) ? readContent(packed) : undefined
+        bytes += content === undefined ? 0 : content.request.length + content.response.length
+        entries.push({ record, content })
+      }
+    }
+    return entries
+  }
+}
+
+/** Strangers' records lie under a tenant name that no tenant can have. */
+function logOf(tenant: string): string {
+  return `sf:{${tenant === '' ? '-' : tenant}}:audit`
+}
+
+/** What a record is found by, one a line: its provider, its model, and the model that was asked for. */
+function indexesOf({ provider, model, requestedModel }: AuditRecord): string {
+  if (provider === '') return ''
+  const [given, asked] = [nameOf(model), nameOf(requestedModel)]
+  const both = given === asked ? `m:${given}` : `m:${given}\nm:${asked}`
+  return `p:${nameOf(provider)}\n${both}`
+}
+
+/** Keys of all indexes that are named, each once. */
+function indexKeys(log: string, names: Iterable<string>): Set<string> {
+  const keys = new Set<string>()
+  for (const some of names) for (const name of some.split('\n')) if (name !== '') keys.add(`${log}:${name}`)
+  return keys
+}
+
+function indexFor({ provider, model }: AuditQuery): string {
+  if (model !== undefined) return `m:${nameOf(model)}`
+  return provider === undefined ? 'ids' : `p:${nameOf(provider)}`
+}
+
+function nameOf(text: string): string {
+  const short = text.length > MAX_NAME ? text.slice(0, MAX_NAME) : text
+  return short.includes('\n') ? short.replaceAll('\n', ' ') : short
+}
+
+function matches(record: AuditRecord, { provider, since }: AuditQuery): boolean {
+  return record.at >= since && (provider === undefined || nameOf(record.provider) === nameOf(provider))
+}
+
+function readText(text: unknown): AuditRecord[] {
+  const record = typeof text === 'string' ? readRecord(text) : undefined
+  return record === undefined ? [] : [record]
+}
+
+/** The record of an XRANGE over one place. */
+function recordOf(reply: unknown): AuditRecord | undefined {
+  const entry: unknown = Array.isArray(reply) ? reply[0] : undefined
+  const fields: unknown = Array.isArray(entry) ? entry[1] : undefined
+  return Array.isArray(fields) ? readText(fields[fields.indexOf('r') + 1])[0] : undefined
+}

@@ -1,0 +1,238 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
+import type { Compiled, Item } from '@smartflow/core/snapshot/items'
+import { Keyring } from '@smartflow/core/snapshot/keyring'
+import { configKeys } from '@smartflow/core/snapshot/keys'
+import { Publisher } from '@smartflow/core/snapshot/publish'
+import { newSigningKeys, signerOf, verifierOf } from '@smartflow/core/snapshot/signing'
+import { RedisConfigStore } from './config-store.ts'
+import { openRedis, type RedisConnection } from './connection.ts'
+import { RedisSnapshotSource, type SnapshotSourceOptions } from './snapshot-source.ts'
+import { openTestProxy, type TestProxy } from './test-proxy.ts'
+
+const url = inject('redisUrl')
+const keyring = Keyring.fromMaster(randomBytes(32))
+const { privateKey, publicKey } = newSigningKeys()
+const verifier = verifierOf(publicKey)
+
+/** A configuration of one tenant with these keys. */
+function compiled(tenant: string, ...keys: string[]): Compiled {
+  const items: Item[] = [
+    { kind: 'AITenant', name: tenant, namespaces: [tenant], teams: [], suspended: false },
+    ...keys.map((name): Item => ({
+      kind: 'VirtualKey',
+      name,
+      alias: name,
+      secrets: [],
+      role: 'InternalUser',
+      models: [],
+      providers: [],
+      tags: [],
+      suspended: false,
+    })),
+  ]
+  const settings = {
+    name: 'gateway',
+    requestTimeout: 1000,
+    streamIdleTimeout: 1000,
+    maxBodyBytes: 1000,
+    storeLoss: { budgets: 'FailOpenLocal', rateLimits: 'Local' },
+  } as const
+  return { settings, tenants: new Map([[tenant, items]]) }
+}
+
+describe.skipIf(url === '')('the configuration as a process follows it (skipped without a Redis)', () => {
+  let gateway: string
+  let tenant: string
+  let folder: string
+  let proxy: TestProxy
+  let direct: RedisConnection
+  let through: RedisConnection
+  let publisher: Publisher
+  let sources: RedisSnapshotSource[]
+
+  beforeEach(async () => {
+    const mark = randomBytes(6).toString('hex')
+    gateway = `gateway-${mark}`
+    tenant = `tenant-${mark}`
+    folder = await mkdtemp(join(tmpdir(), 'snapshot-source-'))
+    proxy = await openTestProxy(url)
+    direct = openRedis(url, { name: 'writer' })
+    through = openRedis(proxy.url, { name: 'reader' })
+    await Promise.all([direct.whenUp(2000), through.whenUp(2000)])
+    const store = new RedisConfigStore({ redis: direct, gateway })
+    publisher = new Publisher({ store, signer: signerOf(privateKey), verifier })
+    sources = []
+  })
+
+  afterEach(async () => {
+    await Promise.all(sources.map(source => source.stop()))
+    direct.close()
+    through.close()
+    await proxy.close()
+    await rm(folder, { recursive: true })
+  })
+
+  const open = (options: Partial<SnapshotSourceOptions> = {}): RedisSnapshotSource => {
+    const source = new RedisSnapshotSource({
+      redis: through,
+      url: proxy.url,
+      reader: new RedisConfigStore({ redis: through, gateway }),
+      gateway,
+      process: 'pod-1',
+      keyring,
+      verifier,
+      lastGoodFile: join(folder, 'last-good.json'),
+      pollMs: 100,
+      log: () => undefined,
+      ...options,
+    })
+    sources.push(source)
+    return source
+  }
+
+  const publish = async (...keys: string[]): Promise<void> => {
+    expect(await publisher.publish(compiled(tenant, ...keys))).toMatchObject({ outcome: 'published' })
+  }
+
+  const keysOf = (source: RedisSnapshotSource): string[] => [...(source.current()?.tenant(tenant)?.keys.keys() ?? [])]
+
+  const acknowledged = async (): Promise<Record<string, string>> => {
+    const reply = await direct.send('hgetall', [configKeys.ack(gateway, 'pod-1')])
+    return typeof reply === 'object' && reply !== null ? Object.fromEntries(Object.entries(reply)) : {}
+  }
+
+  test('starts with what is published and follows what is published later', async () => {
+    await publish('a')
+    const source = open({ pollMs: 60_000 })
+    await source.start()
+    expect(keysOf(source)).toEqual(['a'])
+    const before = source.current()
+    await publish('a', 'b')
+    await expect.poll(() => keysOf(source)).toEqual(['a', 'b'])
+    expect(before?.tenant(tenant)?.keys.size).toBe(1)
+    expect(source.problem()).toBeUndefined()
+  })
+
+  test('waits for a first configuration and says so', async () => {
+    const source = open()
+    const started = source.start()
+    await expect.poll(() => source.problem()).toMatch(/nothing has been published/)
+    expect(source.current()).toBeUndefined()
+    await publish('a')
+    await started
+    expect(keysOf(source)).toEqual(['a'])
+  })
+
+  test('acknowledges what it serves, for 45 seconds at a time, and takes that back when it stops', async () => {
+    await publish('a')
+    const source = open()
+    await source.start()
+    const version = source.current()?.version
+    await expect.poll(acknowledged).toMatchObject({ epoch: '1', gen: '1', digest: version?.digest, problem: '' })
+    const life = Number(await direct.send('ttl', [configKeys.ack(gateway, 'pod-1')]))
+    expect(life).toBeGreaterThan(40)
+    expect(life).toBeLessThanOrEqual(45)
+    await source.stop()
+    expect(await acknowledged()).toEqual({})
+  })
+
+  test('a restart while the store is away serves the last good configuration, and follows when it is back', async () => {
+    await publish('a')
+    const first = open()
+    await first.start()
+    await expect.poll(() => stat(join(folder, 'last-good.json')).then(file => file.mode & 0o777)).toBe(0o600)
+    await first.stop()
+    proxy.set('cut')
+    await expect.poll(() => through.up()).toBe(false)
+    const second = open()
+    await second.start()
+    expect(keysOf(second)).toEqual(['a'])
+    await publish('a', 'b')
+    proxy.set('through')
+    await expect.poll(() => keysOf(second), { timeout: 5000 }).toEqual(['a', 'b'])
+  })
+
+  test('a last good file that was changed is not used', async () => {
+    await publish('a')
+    const first = open()
+    await first.start()
+    const file = join(folder, 'last-good.json')
+    await expect.poll(() => readFile(file, 'utf8').catch(() => '')).toContain('VirtualKey')
+    await first.stop()
+    await writeFile(file, (await readFile(file, 'utf8')).replaceAll('InternalUser', 'ProxyAdmin'))
+    proxy.set('cut')
+    await expect.poll(() => through.up()).toBe(false)
+    const second = open()
+    void second.start()
+    await new Promise(resolve => setTimeout(resolve, 200))
+    expect(second.current()).toBeUndefined()
+  })
+
+  test('an emptied store changes nothing but is reported, and the next publication is taken', async () => {
+    await publish('a')
+    const source = open()
+    await source.start()
+    for (const pattern of [`*${gateway}*`, `*${tenant}*`]) {
+      const keys = await direct.send('keys', [pattern])
+      await direct.send('del', Array.isArray(keys) ? keys.map(String) : [])
+    }
+    await expect.poll(() => source.problem()).toMatch(/emptied/)
+    expect(keysOf(source)).toEqual(['a'])
+    await expect.poll(acknowledged).toMatchObject({ gen: '1', problem: expect.stringMatching(/emptied/) })
+    await publish('a', 'b')
+    await expect.poll(() => keysOf(source)).toEqual(['a', 'b'])
+    expect(source.problem()).toBeUndefined()
+  })
+
+  test('a store that was rolled back changes nothing but is reported', async () => {
+    await publish('a')
+    const head = configKeys.head(gateway)
+    const old = await direct.send('hmget', [head, 'epoch', 'gen', 'digest', 'manifest'])
+    await publish('a', 'b')
+    const source = open()
+    await source.start()
+    const [epoch, gen, digest, manifest] = Array.isArray(old) ? old.map(String) : []
+    const fields = ['epoch', epoch ?? '', 'gen', gen ?? '', 'digest', digest ?? '', 'manifest', manifest ?? '']
+    await direct.send('hset', [head, ...fields])
+    await expect.poll(() => source.problem()).toMatch(/rolled back/)
+    expect(keysOf(source)).toEqual(['a', 'b'])
+  })
+
+  test('an item that was changed in the store is not taken; the configuration in force stays and the problem is acknowledged', async () => {
+    await publish('a')
+    const source = open()
+    await source.start()
+    proxy.set('cut')
+    await expect.poll(() => through.up()).toBe(false)
+    await publish('a', 'b')
+    const found = await direct.send('keys', [`sf:{${tenant}}:cfg:item:*`])
+    for (const key of Array.isArray(found) ? found.map(String) : []) {
+      const text = String(await direct.send('get', [key]))
+      await direct.send('set', [key, text.replace('InternalUser', 'ProxyAdmin')])
+    }
+    proxy.set('through')
+    await expect.poll(() => source.problem(), { timeout: 5000 }).toMatch(/not what its digest says/)
+    expect(keysOf(source)).toEqual(['a'])
+    await expect.poll(acknowledged).toMatchObject({ gen: '1', problem: expect.stringMatching(/digest/) })
+  })
+
+  test('a configuration signed by a stranger is not taken', async () => {
+    await publish('a')
+    const source = open()
+    await source.start()
+    const store = new RedisConfigStore({ redis: direct, gateway })
+    const stranger = newSigningKeys()
+    const writer = new Publisher({
+      store,
+      signer: signerOf(stranger.privateKey),
+      verifier: verifierOf(stranger.publicKey),
+    })
+    expect(await writer.publish(compiled(tenant, 'evil'))).toMatchObject({ outcome: 'published' })
+    await expect.poll(() => source.problem()).toMatch(/not signed by a key that this program trusts/)
+    expect(keysOf(source)).toEqual(['a'])
+  })
+})

@@ -1,0 +1,36 @@
+// Three projects: unit (beside the file, no server), contract (ports against every adapter), e2e (real processes).
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['{core,dataplane,operator,hack,bench}/**/*.test.ts'],
+          exclude: ['**/node_modules/**', '**/*.redis.test.ts'],
+        },
+      },
+      {
+        test: {
+          name: 'contract',
+          include: ['{core,dataplane,operator}/**/*.redis.test.ts'],
+          exclude: ['**/node_modules/**'],
+          globalSetup: ['test/redis.setup.ts'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/**/*.test.ts'],
+          exclude: ['**/node_modules/**'],
+          globalSetup: ['test/redis.setup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+        },
+      },
+    ],
+  },
+})
