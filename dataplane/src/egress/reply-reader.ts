@@ -14,6 +14,8 @@ export interface ReplyTerms {
   readonly signal: AbortSignal
   /** Until the head is there, counted from now: waiting for a connection is part of it. */
   readonly headersTimeoutMs: number
+  /** Between two bytes of the answer; time in which we ourselves hold the sender back does not count. */
+  readonly idleTimeoutMs: number
 }
 
 /** One use: give it to `dispatch`. Resolves the reply at its head; errors before that reject, later ones break the chunks. */
@@ -24,6 +26,9 @@ export class ReplyReader implements Dispatcher.DispatchHandler {
   readonly #name: (error: unknown) => EgressError
   readonly #onAbort = (): void => this.#giveUp(new EgressError('aborted', 'the caller went away'))
   readonly #onDeadline = (): void => this.#giveUp(new EgressError('timeout', 'no answer in time'))
+  readonly #onIdle = (): void => this.#checkIdle()
+  readonly #idleTimeoutMs: number
+  #lastAt = 0
   #controller: Dispatcher.DispatchController | undefined
   #queue: Buffer[] = []
   #queued = 0
@@ -34,12 +39,13 @@ export class ReplyReader implements Dispatcher.DispatchHandler {
 
   // Four callbacks keep this class free of URLs and pools.
   constructor(
-    { signal, headersTimeoutMs }: ReplyTerms,
+    { signal, headersTimeoutMs, idleTimeoutMs }: ReplyTerms,
     resolve: (reply: EgressReply) => void,
     reject: (error: unknown) => void,
     name: (error: unknown) => EgressError,
   ) {
     this.#signal = signal
+    this.#idleTimeoutMs = idleTimeoutMs
     this.#resolve = resolve
     this.#reject = reject
     this.#name = name
@@ -55,11 +61,14 @@ export class ReplyReader implements Dispatcher.DispatchHandler {
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ReplyHeaders): void {
     if (status < 200) return
     callOff(this.#onDeadline)
+    this.#lastAt = performance.now()
+    setDeadline(this.#onIdle, this.#idleTimeoutMs)
     this.#started = true
     this.#resolve({ status, headers, chunks: { next: () => this.#next(), return: () => this.#leave() } })
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#lastAt = performance.now()
     const waiting = this.#waiting
     if (waiting) {
       this.#waiting = undefined
@@ -99,6 +108,13 @@ export class ReplyReader implements Dispatcher.DispatchHandler {
     return Promise.resolve({ done: true, value: undefined })
   }
 
+  /** One deadline for the whole answer, put off by what came meanwhile: bytes come far more often than it is looked at. */
+  #checkIdle(): void {
+    const quiet = this.#queued > 0 ? 0 : performance.now() - this.#lastAt
+    if (quiet < this.#idleTimeoutMs) setDeadline(this.#onIdle, this.#idleTimeoutMs - quiet)
+    else this.#giveUp(new EgressError('timeout', 'nothing came for too long'))
+  }
+
   #giveUp(error: EgressError): void {
     if (this.#controller) this.#controller.abort(error)
     else this.#fail(error)
@@ -115,6 +131,7 @@ export class ReplyReader implements Dispatcher.DispatchHandler {
   #finish(): void {
     this.#ended = true
     callOff(this.#onDeadline)
+    callOff(this.#onIdle)
     this.#signal.removeEventListener('abort', this.#onAbort)
   }
 }

@@ -93,8 +93,9 @@ function dispatch(to: Destination, request: EgressRequest): Promise<EgressReply>
       method: request.method,
       headers: request.headers,
       body: request.body ?? null,
-      headersTimeout: 0, // the reader's: undici's begins only when a connection is there
-      bodyTimeout: request.idleTimeoutMs,
+      // The reader's: undici's begins only when a connection is there, and sets up a timer of its own at each turn.
+      headersTimeout: 0,
+      bodyTimeout: 0,
     }
     to.pool.dispatch(options, reader)
   })

@@ -43,7 +43,10 @@ function gather(request: IncomingMessage, { maxBytes, patienceMs }: BodyLimits):
       else resolve(pieces.all())
       pieces.clear()
     }
-    const gone = (): void => end(new Refusal('client_gone', 'The caller went away before the body was complete.'))
+    // Every request closes: the refusal is only made for one that was still coming.
+    const gone = (): void => {
+      if (open) end(new Refusal('client_gone', 'The caller went away before the body was complete.'))
+    }
     setDeadline(check, patienceMs)
     request.on('data', (part: Buffer) => {
       if (!open) return
