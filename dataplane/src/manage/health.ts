@@ -1,7 +1,7 @@
 // Health routes (O08). Liveliness: the process answers. Readiness: it has a configuration and is not draining.
 import type { ApiRoute, ListenerName } from '../exchange/route.ts'
 import type { AuditLog } from '../ports/audit-log.ts'
-import type { CacheCounters, CacheStats } from '../ports/cache-stats.ts'
+import { type CacheStats, NO_CACHE_COUNTERS } from '../ports/cache-stats.ts'
 import type { Ledger } from '../ports/ledger.ts'
 import type { ProviderStats } from '../ports/provider-stats.ts'
 import type { ResponseCache } from '../ports/response-cache.ts'
@@ -102,19 +102,6 @@ async function cacheOf({ cacheStats, memoryCache }: HealthSources, tenant: strin
   try {
     return { ...(await cacheStatsOf(await cacheStats.read(tenant), memoryCache)), available: true }
   } catch {
-    return { ...(await cacheStatsOf(NO_COUNTERS, memoryCache)), available: false }
+    return { ...(await cacheStatsOf(NO_CACHE_COUNTERS, memoryCache)), available: false }
   }
-}
-
-const NO_COUNTERS: CacheCounters = {
-  hits: 0,
-  misses: 0,
-  exactMatches: 0,
-  semanticMatches: 0,
-  memoryHits: 0,
-  vectorHits: 0,
-  redisHits: 0,
-  tokensSaved: 0,
-  costSaved: 0,
-  unreadable: 0,
 }

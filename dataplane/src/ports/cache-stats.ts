@@ -15,6 +15,20 @@ export interface CacheCounters {
   readonly unreadable: number
 }
 
+/** Nothing counted yet. */
+export const NO_CACHE_COUNTERS: CacheCounters = {
+  hits: 0,
+  misses: 0,
+  exactMatches: 0,
+  semanticMatches: 0,
+  memoryHits: 0,
+  vectorHits: 0,
+  redisHits: 0,
+  tokensSaved: 0,
+  costSaved: 0,
+  unreadable: 0,
+}
+
 export interface CacheStats {
   /** Adds to the tenant's counters; told to the store in batches, bounded, never waits. */
   add(tenant: string, counters: Partial<CacheCounters>): void

@@ -48,7 +48,7 @@ export interface LedgerHealth {
   readonly lost: number
 }
 
-/** The port. One store call an admission, one a settlement. */
+/** The port. One store call an admission; settlements are told in batches, off the caller's clock. */
 export interface Ledger {
   admit(request: HoldRequest): Promise<Admission>
   health(): LedgerHealth

@@ -1,5 +1,5 @@
 // Cache counters in a Redis hash per tenant, added in batches: a call costs no command of its own.
-import type { CacheCounters, CacheStats } from '../../ports/cache-stats.ts'
+import { type CacheCounters, type CacheStats, NO_CACHE_COUNTERS } from '../../ports/cache-stats.ts'
 import type { RedisConnection } from './connection.ts'
 
 const FLUSH_MS = 1_000
@@ -79,16 +79,5 @@ function keyOf(tenant: string): string {
 }
 
 function noCounts(): Counts {
-  return {
-    hits: 0,
-    misses: 0,
-    exactMatches: 0,
-    semanticMatches: 0,
-    memoryHits: 0,
-    vectorHits: 0,
-    redisHits: 0,
-    tokensSaved: 0,
-    costSaved: 0,
-    unreadable: 0,
-  }
+  return { ...NO_CACHE_COUNTERS }
 }
