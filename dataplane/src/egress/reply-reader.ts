@@ -37,7 +37,7 @@ export class ReplyReader implements Dispatcher.DispatchHandler {
   #waiting: Waiting | undefined
   #started = false
 
-  // Four callbacks keep this class free of URLs and pools.
+  // Three callbacks keep this class free of URLs and pools.
   constructor(
     { signal, headersTimeoutMs, idleTimeoutMs }: ReplyTerms,
     resolve: (reply: EgressReply) => void,
@@ -94,6 +94,7 @@ export class ReplyReader implements Dispatcher.DispatchHandler {
     const chunk = this.#queue.shift()
     if (chunk) {
       this.#queued -= chunk.length
+      if (this.#queued === 0) this.#lastAt = performance.now() // from here on the sender is waited for again
       if (this.#queue.length === 0 && !this.#ended) this.#controller?.resume()
       return Promise.resolve({ done: false, value: chunk })
     }
