@@ -115,7 +115,7 @@ function assemble(snapshot: Snapshot, keyring: Keyring, ledger: Ledger): TestWor
       append: (record, content) => void (records.push(record), contents.push(content)),
       list: async () => [],
       get: async () => undefined,
-      health: () => ({ up: true, spooled: 0, lost: 0 }),
+      health: () => ({ up: true, spooled: 0, lost: 0, strangersLost: 0, uncovered: 0 }),
       drain: async () => {},
     },
     ledger,

@@ -139,7 +139,13 @@ describe.skipIf(source === undefined)('Redis away (skipped without a Redis of it
 
   interface Health {
     readonly ledger: { readonly up: boolean; readonly waiting: number; readonly lost: number }
-    readonly audit: { readonly up: boolean; readonly spooled: number; readonly lost: number }
+    readonly audit: {
+      readonly up: boolean
+      readonly spooled: number
+      readonly lost: number
+      readonly strangers_lost: number
+      readonly uncovered: number
+    }
     readonly configuration: { readonly generation: number; readonly problem: string | null }
   }
 
@@ -212,7 +218,7 @@ describe.skipIf(source === undefined)('Redis away (skipped without a Redis of it
     const kept = stored.map(([, fields]) => fields[1]).filter(id => ids.has(id ?? ''))
     expect(kept.length).toBe(ids.size)
     for (const gateway of [first, second])
-      expect(await health(gateway)).toMatchObject({ ledger: { lost: 0 }, audit: { lost: 0 } })
+      expect(await health(gateway)).toMatchObject({ ledger: { lost: 0 }, audit: { lost: 0, uncovered: 0 } })
   }
 
   async function records(): Promise<string[]> {
@@ -385,13 +391,18 @@ describe.skipIf(source === undefined)('Redis away (skipped without a Redis of it
       })
     })
 
-    test('meanwhile a flood of strangers fills no memory: what waits is bounded', async () => {
+    test('meanwhile a flood of strangers fills no memory: what waits is bounded, and what did not fit is counted', async () => {
       await whileAway(async () => {
         await noticed(first)
         const stranger = (): Promise<Answer> => ask(first.proxy, `sk-sf-${'0'.repeat(48)}`, body('m'))
         for (let round = 0; round < 8; round++) await Promise.all(Array.from({ length: 100 }, stranger))
         const { ledger, audit } = await health(first)
         expect(audit.spooled).toBeLessThanOrEqual(600)
+        expect(audit.strangers_lost).toBeGreaterThanOrEqual(300)
+        expect(audit.lost).toBe(0)
+        const metrics = (await get(`${first.metrics}/metrics`)).text
+        expect(metrics).toContain(`smartflow_audit_strangers_lost ${audit.strangers_lost}`)
+        expect(metrics).toContain('smartflow_audit_uncovered 0')
         expect(ledger.waiting).toBeLessThanOrEqual(20)
       })
     })

@@ -83,6 +83,7 @@ async function comprehensive(sources: HealthSources, startedAt: number, tenant: 
   const ledger = sources.ledger.health()
   const audit = sources.audit.health()
   const problem = sources.snapshots.problem()
+  // Not by what strangers do, nor by records that are in the store: neither may make a gateway unhealthy for good.
   const healthy = ledger.up && audit.up && ledger.lost === 0 && audit.lost === 0 && problem === undefined
   return {
     status: healthy ? 'healthy' : 'degraded',
@@ -92,7 +93,13 @@ async function comprehensive(sources: HealthSources, startedAt: number, tenant: 
     providers: sources.providers.list(),
     cache: await cacheOf(sources, tenant),
     ledger: { up: ledger.up, waiting: ledger.waiting, lost: ledger.lost },
-    audit: { up: audit.up, spooled: audit.spooled, lost: audit.lost },
+    audit: {
+      up: audit.up,
+      spooled: audit.spooled,
+      lost: audit.lost,
+      strangers_lost: audit.strangersLost,
+      uncovered: audit.uncovered,
+    },
     configuration: configurationOf(sources),
   }
 }

@@ -172,7 +172,7 @@ export function auditLogContract(name: string, open: () => Promise<AuditLogWorld
 
     test('waits for nothing and nobody when all is well', async () => {
       await append({})
-      expect(log.health()).toEqual({ up: true, spooled: 0, lost: 0 })
+      expect(log.health()).toEqual({ up: true, spooled: 0, lost: 0, strangersLost: 0, uncovered: 0 })
     })
   })
 }

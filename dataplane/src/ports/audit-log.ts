@@ -72,11 +72,17 @@ export interface AuditEntry {
   readonly content: { readonly request: string; readonly response: string } | undefined
 }
 
-/** Health for probes and metrics. `spooled` records wait for the store; `lost` overflowed the bounded spool. */
+/** Health for probes and metrics. All but `up` count records. */
 export interface AuditHealth {
   readonly up: boolean
+  /** Wait for the store, or for the first of its replicas where it has some. */
   readonly spooled: number
+  /** Overflowed the bounded spool, or were refused by the store for good. */
   readonly lost: number
+  /** The same of callers that were never identified: they have a small spool of their own. */
+  readonly strangersLost: number
+  /** Are in the store, but were not waited for until a replica had them: none acknowledged in time. */
+  readonly uncovered: number
 }
 
 export interface AuditLog {

@@ -4,7 +4,7 @@ import type { AuditRecord } from '../ports/audit-log.ts'
 import { Metrics } from './metrics.ts'
 
 function metrics(): { observe: (record: AuditRecord) => void; scrape: () => Promise<string> } {
-  const health = { up: true, waiting: 2, lost: 0, spooled: 3 }
+  const health = { up: true, waiting: 2, lost: 0, spooled: 3, strangersLost: 4, uncovered: 5 }
   const sources = {
     ledger: { health: () => health },
     audit: { health: () => health },
@@ -50,6 +50,9 @@ describe('the metrics (O01)', () => {
     expect(text).toContain('smartflow_upstream_attempts_total{provider="p",status="200"} 2')
     expect(text).toContain('smartflow_cache_requests_total{result="miss"} 2')
     expect(text).toContain('smartflow_ledger_waiting 2')
+    expect(text).toContain('smartflow_audit_spooled 3')
+    expect(text).toContain('smartflow_audit_strangers_lost 4')
+    expect(text).toContain('smartflow_audit_uncovered 5')
     expect(text).toContain('smartflow_build_info{version="1.2.3"} 1')
   })
 

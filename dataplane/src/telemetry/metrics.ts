@@ -150,8 +150,13 @@ export class Metrics {
     this.#gauge('smartflow_store_up', 'The ledger store answers', () => Number(ledger.health().up))
     this.#gauge('smartflow_ledger_waiting', 'Settlements not yet told to the store', () => ledger.health().waiting)
     this.#gauge('smartflow_ledger_lost', 'Settlements lost: the bounded queue overflowed', () => ledger.health().lost)
-    this.#gauge('smartflow_audit_spooled', 'Records not yet told to the store', () => audit.health().spooled)
+    const spooled = 'Records that the store does not have yet, or none of its replicas'
+    this.#gauge('smartflow_audit_spooled', spooled, () => audit.health().spooled)
     this.#gauge('smartflow_audit_lost', 'Records lost: the bounded spool overflowed', () => audit.health().lost)
+    const strangers = 'Records of calls without a valid key lost: their own small spool overflowed'
+    this.#gauge('smartflow_audit_strangers_lost', strangers, () => audit.health().strangersLost)
+    const uncovered = 'Records in the store that no replica acknowledged in time'
+    this.#gauge('smartflow_audit_uncovered', uncovered, () => audit.health().uncovered)
     const generation = 'Generation of the configuration in force'
     this.#gauge('smartflow_config_applied_generation', generation, () => snapshots.current()?.version.generation ?? 0)
     const problem = '1 when the newest publication is not served'

@@ -30,7 +30,7 @@ export class MemoryAuditLog implements AuditLog {
   }
 
   health(): AuditHealth {
-    return { up: true, spooled: 0, lost: 0 }
+    return { up: true, spooled: 0, lost: 0, strangersLost: 0, uncovered: 0 }
   }
 
   async drain(): Promise<void> {}

@@ -84,10 +84,10 @@ describe.skipIf(url === '')('on Redis (skipped without a Redis)', () => {
       await log.drain(1000)
       await away()
       append(log, 10, 500)
-      expect(log.health()).toEqual({ up: false, spooled: 490, lost: 0 })
+      expect(log.health()).toMatchObject({ up: false, spooled: 490, lost: 0 })
       await back()
       await log.drain(2000)
-      expect(log.health()).toEqual({ up: true, spooled: 0, lost: 0 })
+      expect(log.health()).toEqual({ up: true, spooled: 0, lost: 0, strangersLost: 0, uncovered: 0 })
       expect(await ids(log)).toEqual(numbered(0, 500))
     })
 
@@ -137,13 +137,13 @@ describe.skipIf(url === '')('on Redis (skipped without a Redis)', () => {
       expect(await ids(log)).toEqual(numbered(0, 30).filter(id => Number(id.slice(1)) % 3 !== 0))
     })
 
-    test('what does not fit into the bounded spool is lost and counted; strangers use up only their part', async () => {
+    test('what does not fit into the bounded spool is lost and counted; strangers use up only their part, and are counted apart', async () => {
       const log = open({ maxSpooled: 100 })
       await away()
       append(log, 0, 50, { tenant: '' })
-      expect(log.health()).toEqual({ up: false, spooled: 5, lost: 0 })
+      expect(log.health()).toEqual({ up: false, spooled: 5, lost: 0, strangersLost: 45, uncovered: 0 })
       append(log, 0, 130)
-      expect(log.health()).toEqual({ up: false, spooled: 105, lost: 30 })
+      expect(log.health()).toEqual({ up: false, spooled: 105, lost: 30, strangersLost: 45, uncovered: 0 })
       await back()
       await log.drain(2000)
       expect(await ids(log)).toEqual(numbered(0, 100))

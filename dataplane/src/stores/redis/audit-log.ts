@@ -1,7 +1,10 @@
 // The audit log on Redis: one stream a tenant with indexes by id, provider and model; content apart, with a time to live.
 import type { AuditContent, AuditEntry, AuditHealth, AuditLog, AuditQuery, AuditRecord } from '../../ports/audit-log.ts'
 import { packContent, readContent, readRecord, recordText } from '../audit-text.ts'
+import { indexesOf, indexFor, indexKeys, logOf, matches } from './audit-names.ts'
 import { loadScript, type RedisConnection } from './connection.ts'
+import { ReplicaAcks } from './replica-acks.ts'
+import { ReplicaWatch } from './replica-watch.ts'
 import type { ScriptArgument } from './script-call.ts'
 import { Spool, type Spooled } from './spool.ts'
 
@@ -35,14 +38,13 @@ const MAX_SPOOLED = 10_000
 const MAX_SPOOLED_BYTES = 32 * 1024 * 1024
 /** What an entry costs beside its texts. */
 const OVERHEAD_BYTES = 500
-const RESUME_MS = 1000
+const TICK_MS = 1000
 const DRAIN_POLL_MS = 5
 const MAX_LIMIT = 1000
 const RECORDS_AT_ONCE = 100
 const CONTENTS_AT_ONCE = 50
 /** Content is left out of a list once it gave this much; each record still has it by its id. */
 const MAX_LIST_BYTES = 16 * 1024 * 1024
-const MAX_NAME = 128
 /** Places a millisecond (append.lua). */
 const PLACES = 1024
 
@@ -60,16 +62,19 @@ export class RedisAuditLog implements AuditLog {
   readonly #options: RedisAuditLogOptions
   readonly #spool: Spool<AuditWrite>
   readonly #strangers: Spool<AuditWrite>
+  readonly #replicas: ReplicaWatch
   readonly #timer: NodeJS.Timeout
   readonly #forget: () => void
 
   constructor(options: RedisAuditLogOptions) {
     this.#redis = options.redis
     this.#options = options
+    this.#replicas = this.#watch()
     this.#spool = this.#open(1)
     this.#strangers = this.#open(STRANGERS_SHARE)
-    this.#timer = setInterval(() => this.#resume(), RESUME_MS).unref()
-    this.#forget = this.#redis.onChange(up => up && this.#resume())
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref()
+    this.#forget = this.#redis.onChange(up => up && this.#back())
+    void this.#replicas.look()
   }
 
   append(record: AuditRecord, content: AuditContent | undefined): void {
@@ -99,8 +104,13 @@ export class RedisAuditLog implements AuditLog {
   }
 
   health(): AuditHealth {
-    const spooled = this.#spool.size() + this.#strangers.size()
-    return { up: this.#redis.up(), spooled, lost: this.#spool.lost() }
+    return {
+      up: this.#redis.up(),
+      spooled: this.#spool.size() + this.#strangers.size(),
+      lost: this.#spool.lost(),
+      strangersLost: this.#strangers.lost(),
+      uncovered: this.#spool.uncovered() + this.#strangers.uncovered(),
+    }
   }
 
   async drain(timeoutMs: number): Promise<void> {
@@ -111,10 +121,37 @@ export class RedisAuditLog implements AuditLog {
     }
   }
 
-  /** Ends its timer. What is still spooled is lost. */
+  /** Ends its timers, and the connection it may have opened. What is still spooled is lost. */
   close(): void {
     clearInterval(this.#timer)
     this.#forget()
+    this.#replicas.close()
+  }
+
+  #watch(): ReplicaWatch {
+    const both = (act: (spool: Spool<AuditWrite>) => void): void => {
+      act(this.#spool)
+      act(this.#strangers)
+    }
+    return new ReplicaWatch({
+      source: new ReplicaAcks(this.#redis),
+      waiting: () => this.#spool.waits() || this.#strangers.waits(),
+      covered: number => both(spool => spool.covered(number)),
+      moved: () => both(spool => spool.again()),
+      alone: () => both(spool => spool.giveUp()),
+      now: () => performance.now(),
+    })
+  }
+
+  #tick(): void {
+    this.#replicas.tick()
+    this.#resume()
+  }
+
+  /** The store is back. Which one it is, is asked before anything is told to it. */
+  #back(): void {
+    void this.#replicas.look()
+    this.#resume()
   }
 
   #open(share: number): Spool<AuditWrite> {
@@ -122,6 +159,7 @@ export class RedisAuditLog implements AuditLog {
       send: entries => this.#send(entries),
       soon: flush => this.#redis.later(flush),
       ready: () => this.#redis.up(),
+      coverage: this.#replicas,
       maxEntries: Math.ceil((this.#options.maxSpooled ?? MAX_SPOOLED) * share),
       maxBytes: Math.ceil((this.#options.maxSpooledBytes ?? MAX_SPOOLED_BYTES) * share),
     })
@@ -201,40 +239,6 @@ export class RedisAuditLog implements AuditLog {
     }
     return entries
   }
-}
-
-/** Strangers' records lie under a tenant name that no tenant can have. */
-function logOf(tenant: string): string {
-  return `sf:{${tenant === '' ? '-' : tenant}}:audit`
-}
-
-/** What a record is found by, one a line: its provider, its model, and the model that was asked for. */
-function indexesOf({ provider, model, requestedModel }: AuditRecord): string {
-  if (provider === '') return ''
-  const [given, asked] = [nameOf(model), nameOf(requestedModel)]
-  const both = given === asked ? `m:${given}` : `m:${given}\nm:${asked}`
-  return `p:${nameOf(provider)}\n${both}`
-}
-
-/** Keys of all indexes that are named, each once. */
-function indexKeys(log: string, names: Iterable<string>): Set<string> {
-  const keys = new Set<string>()
-  for (const some of names) for (const name of some.split('\n')) if (name !== '') keys.add(`${log}:${name}`)
-  return keys
-}
-
-function indexFor({ provider, model }: AuditQuery): string {
-  if (model !== undefined) return `m:${nameOf(model)}`
-  return provider === undefined ? 'ids' : `p:${nameOf(provider)}`
-}
-
-function nameOf(text: string): string {
-  const short = text.length > MAX_NAME ? text.slice(0, MAX_NAME) : text
-  return short.includes('\n') ? short.replaceAll('\n', ' ') : short
-}
-
-function matches(record: AuditRecord, { provider, since }: AuditQuery): boolean {
-  return record.at >= since && (provider === undefined || nameOf(record.provider) === nameOf(provider))
 }
 
 function readText(text: unknown): AuditRecord[] {

@@ -90,6 +90,8 @@ export function openRedis(url: string, options: RedisOptions): RedisConnection {
 /** See `openRedis`. Replies come as Redis gives them: numbers, strings, null, arrays. */
 export class RedisConnection {
   readonly #client: Redis
+  readonly #url: string
+  readonly #name: string
   readonly #maxInFlight: number
   /** Scripts that a server lost and is getting again. */
   readonly #loading = new Set<string>()
@@ -102,6 +104,7 @@ export class RedisConnection {
   #batch: (string | Buffer)[] = []
   readonly #collector = collector(piece => this.#batch.push(piece))
   #probing = false
+  #leaving = false
   #probe: NodeJS.Timeout | undefined
   readonly #unanswered = new InFlight()
   readonly #ageing: NodeJS.Timeout
@@ -109,6 +112,8 @@ export class RedisConnection {
   #latest: NodeJS.Timeout | undefined
 
   constructor(url: string, options: RedisOptions) {
+    this.#url = url
+    this.#name = options.name
     this.#maxInFlight = options.maxInFlight ?? MAX_IN_FLIGHT
     this.#client = new Redis(url, {
       connectionName: options.name,
@@ -119,14 +124,22 @@ export class RedisConnection {
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
       retryStrategy: backoff,
-      reconnectOnError: error => error.message.startsWith('READONLY'),
+      reconnectOnError: error => this.#leaves(error),
     })
     // Answers that wait in the socket are read first: a busy process must not take its own delay for the store's.
     const age = (): unknown => setImmediate(this.#age)
     this.#ageing = setInterval(age, (options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS) / AGES).unref()
     this.#client.on('error', error => (this.#problem = error.message))
-    this.#client.on('close', () => this.#open('the connection closed'))
+    this.#client.on('close', () => {
+      this.#leaving = false
+      this.#open('the connection closed')
+    })
     this.#client.on('ready', () => void this.#tryAgain())
+  }
+
+  /** One more connection to the same address, for what would hold up this one; its name ends with `purpose`. */
+  another(purpose: string): RedisConnection {
+    return new RedisConnection(this.#url, { name: `${this.#name}-${purpose}` })
   }
 
   /** False while calls fail at once. */
@@ -306,6 +319,13 @@ export class RedisConnection {
 
   /** One timer for all commands: a timer a command is a tenth of its cost. */
   #age = (): void => this.#unanswered.tick(AGES, 'the store did not answer in time')
+
+  /** A server that is no primary any more is left, once: every command on the way to it fails the same way. */
+  #leaves(error: Error): boolean {
+    if (this.#leaving || !error.message.startsWith('READONLY')) return false
+    this.#leaving = true
+    return true
+  }
 
   #open(problem: string): void {
     if (this.#up || problem !== 'the connection closed') this.#problem = problem

@@ -1,5 +1,6 @@
 // A bounded spool: sends entries in order and many at once as long as the store takes them, keeps them while it does not,
-// counts what had to go.
+// and until a replica has them where there is one; counts what had to go.
+import { type Coverage, Uncovered } from './uncovered.ts'
 
 /** What is sent. `bytes` counts against the spool's bound; only entries of one `group` are sent together. */
 export interface Spooled {
@@ -15,6 +16,8 @@ export interface SpoolOptions<Entry extends Spooled> {
   soon(flush: () => void): void
   /** Whether sending makes sense now. */
   ready(): boolean
+  /** None: what the store has is safe. */
+  readonly coverage?: Coverage
   readonly maxEntries: number
   readonly maxBytes: number
 }
@@ -26,6 +29,8 @@ const TOGETHER = 64
 const TOGETHER_BYTES = 256 * 1024
 /** An entry that the store itself refuses this often can never be told. */
 const REFUSALS_TO_DROP = 3
+/** Of the spool, as much as this may be entries that the store has: the rest is for those that it does not have. */
+const UNCOVERED_SHARE = 0.5
 
 interface Place<Entry> {
   readonly entry: Entry
@@ -38,23 +43,37 @@ export class Spool<Entry extends Spooled> {
   readonly #options: SpoolOptions<Entry>
   #waiting: Place<Entry>[] = []
   #failed: Place<Entry>[] = []
+  readonly #uncovered = new Uncovered<Place<Entry>>()
   #inFlight = 0
   #sequence = 0
   #bytes = 0
   #lost = 0
+  #letGo = 0
+  /** Counts the stores: a new one may lack what an earlier one took. */
+  #era = 0
 
   constructor(options: SpoolOptions<Entry>) {
     this.#options = options
   }
 
-  /** Entries that the store does not have yet. */
+  /** Entries that the store does not have yet, or that have to be covered. */
   size(): number {
-    return this.#waiting.length + this.#failed.length + this.#inFlight
+    return this.#waiting.length + this.#failed.length + this.#inFlight + this.#uncovered.size
+  }
+
+  /** Whether the store has entries that have to be covered. */
+  waits(): boolean {
+    return this.#uncovered.size > 0
   }
 
   /** Entries that did not fit, or that the store refused for good. */
   lost(): number {
     return this.#lost
+  }
+
+  /** Entries that the store took and that went before they were covered: there was no room to wait, or no hope. */
+  uncovered(): number {
+    return this.#letGo
   }
 
   /** Takes an entry; false when there was no room for it. */
@@ -83,12 +102,31 @@ export class Spool<Entry extends Spooled> {
     for (const places of together(this.#waiting.splice(0, count))) this.#send(places)
   }
 
+  /** What the store had when this number, or a lower one, was given is covered. */
+  covered(number: number): void {
+    this.#release(this.#uncovered.takeUpTo(number))
+  }
+
+  /** The store may have lost what is not covered: it is sent again. */
+  again(): void {
+    this.#era++
+    if (!this.waits()) return
+    this.#failed = this.#failed.concat(this.#uncovered.takeAll())
+    this.resume()
+  }
+
+  /** Nothing will be covered any more: it goes, and is counted. */
+  giveUp(): void {
+    if (this.waits()) this.#goUncovered(this.#uncovered.takeAll())
+  }
+
   #send(places: readonly Place<Entry>[]): void {
+    const era = this.#era
     this.#inFlight += places.length
     this.#options.send(places.map(({ entry }) => entry)).then(
       () => {
         this.#inFlight -= places.length
-        for (const { entry } of places) this.#bytes -= entry.bytes
+        this.#taken(places, era)
         if (this.#waiting.length > 0 && this.#failed.length === 0) this.#options.soon(this.resume)
       },
       (error: unknown) => {
@@ -97,6 +135,32 @@ export class Spool<Entry extends Spooled> {
         for (const place of places) this.#keep(place, refused)
       },
     )
+  }
+
+  /** The store has these; `era` is when they were sent. */
+  #taken(places: readonly Place<Entry>[], era: number): void {
+    const { coverage } = this.#options
+    if (era !== this.#era) {
+      this.#failed = this.#failed.concat(places)
+      this.#options.soon(this.resume)
+    } else if (coverage?.needed()) this.#keepUncovered(places, coverage.next())
+    else this.#release(places)
+  }
+
+  #release(places: readonly Place<Entry>[]): void {
+    for (const { entry } of places) this.#bytes -= entry.bytes
+  }
+
+  #keepUncovered(places: readonly Place<Entry>[], number: number): void {
+    const { maxEntries, maxBytes } = this.#options
+    this.#uncovered.add(places, number)
+    while (this.#uncovered.size > maxEntries * UNCOVERED_SHARE || this.#uncovered.bytes > maxBytes * UNCOVERED_SHARE)
+      this.#goUncovered(this.#uncovered.takeOldest())
+  }
+
+  #goUncovered(places: readonly Place<Entry>[]): void {
+    this.#letGo += places.length
+    this.#release(places)
   }
 
   #keep(place: Place<Entry>, refused: boolean): void {

@@ -6,8 +6,7 @@ export type ProxyMode = 'through' | 'silent' | 'deaf' | 'cut'
 
 /** Listens on a free port of the loopback and forwards to the server of `target` (a redis:// address). */
 export async function openTestProxy(target: string): Promise<TestProxy> {
-  const { hostname, port } = new URL(target)
-  const proxy = new TestProxy({ host: hostname, port: Number(port || 6379) })
+  const proxy = new TestProxy(target)
   await proxy.listen()
   return proxy
 }
@@ -19,13 +18,13 @@ interface Pair {
 
 /** See the file's head. */
 export class TestProxy {
-  readonly #target: { readonly host: string; readonly port: number }
+  #target: { readonly host: string; readonly port: number }
   readonly #server: Server
   readonly #pairs = new Set<Pair>()
   #mode: ProxyMode = 'through'
 
-  constructor(target: { readonly host: string; readonly port: number }) {
-    this.#target = target
+  constructor(target: string) {
+    this.#target = addressOf(target)
     this.#server = createServer(near => this.#accept(near))
   }
 
@@ -38,6 +37,11 @@ export class TestProxy {
     const address = this.#server.address()
     if (address === null || typeof address === 'string') throw new Error('the proxy does not listen')
     return `redis://127.0.0.1:${address.port}`
+  }
+
+  /** New connections go to this server from now on; those that are open stay where they are. */
+  retarget(target: string): void {
+    this.#target = addressOf(target)
   }
 
   /** Changes what passes, for connections that are open too. */
@@ -76,4 +80,9 @@ export class TestProxy {
     if (this.#mode === 'through') far.resume()
     else far.pause()
   }
+}
+
+function addressOf(target: string): { host: string; port: number } {
+  const { hostname, port } = new URL(target)
+  return { host: hostname, port: Number(port || 6379) }
 }
