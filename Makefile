@@ -28,7 +28,7 @@ check: install ## Run the quick part of it: types, lint, format, imports and the
 format: install ## Format the source
 	@$(NODE) node_modules/.bin/oxfmt '**/*.ts'
 
-bench: install ## Measure the gateway beside the floor: make bench PEERS=none
+bench: install ## Measure the gateway beside the floor and other gateways: make bench PEERS=portkey,litellm,nginx
 	@$(NODE) bench/run.ts
 
 dead-code: install ## List files, exports and dependencies that nothing uses

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startRedis } from '../hack/redis.ts'
-import { freePorts, startNode } from './programs.ts'
+import { freePorts, startProgram } from './programs.ts'
 import type { Running, StartContext, Target } from './target.ts'
 
 const MAIN = join(import.meta.dirname, '..', 'dataplane', 'src', 'main.ts')
@@ -85,7 +85,7 @@ async function start(name: string, context: StartContext, policy: string): Promi
   const base = `http://127.0.0.1:${proxy}`
   try {
     const options = { name, args: [...nodeArgs, MAIN], env: own, logs }
-    const gateway = await startNode(options, `${base}/health/readiness`)
+    const gateway = await startProgram(options, `${base}/health/readiness`)
     return {
       url: `${base}/v1/chat/completions`,
       key: TOKEN,

@@ -7,8 +7,12 @@ import { loadPeer, targets } from './targets.ts'
 /** What `--help` prints. */
 export const HELP = `node bench/run.ts, options as flags or (in capitals) from the environment:
   --rounds 3          --seconds 10 (b, d)        --cases a,b,c    --rate 1000 (calls a second of d)
-  --targets direct,floor,gateway,gateway-cached  --peers none (files of bench/peers, without .ts)
-  --warm 3 (seconds)  --scale 1 (times the number of calls of a and of streams of c)
+  --targets direct,floor,gateway,gateway-cached
+  --peers none        other gateways beside them, e.g. portkey,litellm,nginx (files of bench/peers); what they need is
+                      installed once, into the user's cache
+  --warm 15           seconds of whole calls on each target before the first round, then half as many of streams: V8
+                      goes on compiling for 10 to 15 s under load, and a shorter warm-up measures its compiler
+  --scale 1           times the number of calls of a and of streams of c
   --quiet 0.1         foreign share of the CPU above which a case is measured again, up to three times
   --profile           start the targets with --cpu-prof and print where their time went (default: case b, one round)`
 
@@ -61,7 +65,10 @@ async function pickTargets(names: string, peers: string): Promise<Target[]> {
 }
 
 /** Reads flags and environment; undefined when help was asked for. Throws on anything unknown. */
-export async function readOptions(): Promise<Options | undefined> {
+export async function readOptions(
+  args = process.argv.slice(2),
+  env: Record<string, string | undefined> = process.env,
+): Promise<Options | undefined> {
   const text = { type: 'string' } as const
   const flags = { profile: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } as const
   const names = {
@@ -75,18 +82,18 @@ export async function readOptions(): Promise<Options | undefined> {
     rate: text,
     quiet: text,
   }
-  const { values } = parseArgs({ options: { ...names, ...flags } })
+  const { values } = parseArgs({ args, options: { ...names, ...flags } })
   if (values.help) return undefined
   const { profile } = values
   /** From the flag, else from the environment; empty counts as not set. */
   const setting = (name: keyof typeof names, otherwise: string): string =>
-    values[name] || process.env[name.toUpperCase()] || otherwise
+    values[name] || env[name.toUpperCase()] || otherwise
   const scale = atLeast('scale', setting('scale', '1'), 0.01)
   const allTargets = targets.map(target => target.name).join(',')
   return {
     profile,
     rounds: atLeast('rounds', setting('rounds', profile ? '1' : '3'), 1),
-    warm: atLeast('warm', setting('warm', '3'), 0),
+    warm: atLeast('warm', setting('warm', '15'), 0),
     quiet: atLeast('quiet', setting('quiet', '0.1'), 0),
     cases: pickCases(setting('cases', profile ? 'b' : 'a,b,c')),
     targets: await pickTargets(setting('targets', allTargets), setting('peers', '')),

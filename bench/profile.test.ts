@@ -3,7 +3,8 @@ import { expect, it } from 'vitest'
 import { measure, parsePsTime, parseStat } from './process.ts'
 import { describeProfile, selfTimes } from './profile.ts'
 import type { Row } from './cases.ts'
-import { cell, quietest } from './report.ts'
+import { cell } from './columns.ts'
+import { quietest } from './report.ts'
 
 it('reads /proc/PID/stat, also with spaces and brackets in the name', () => {
   const line = `42 (a (b) c) S 7 42 42 0 -1 4194304 1 2 3 4 150 50 20 30 20 0 11 0 99 1000000 250 18446744073709551615`

@@ -1,7 +1,8 @@
 // What the bench can put load on. A peer (another gateway) is one more Target in peers/<name>.ts, named in PEERS.
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { gateway, gatewayCached } from './gateway.ts'
-import { freePorts, startNode } from './programs.ts'
+import { freePorts, startProgram } from './programs.ts'
 import type { Target } from './target.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -23,7 +24,7 @@ const floor: Target = {
     const [port = 0] = await freePorts(1)
     const args = [...nodeArgs, join(HERE, 'floor.ts'), '--port', String(port), '--upstream', upstreamUrl]
     const url = `http://127.0.0.1:${port}`
-    const { pid, stop } = await startNode({ name: 'floor', args, logs }, `${url}/health`)
+    const { pid, stop } = await startProgram({ name: 'floor', args, logs }, `${url}/health`)
     return { url: url + CHAT, model: MODEL, pids: [pid], redisPids: [], stop }
   },
 }
@@ -31,10 +32,20 @@ const floor: Target = {
 /** The targets that are always there, in the order of the table's rows. */
 export const targets: readonly Target[] = [direct, floor, gateway, gatewayCached]
 
-/** Loads peers/<name>.ts, which exports `target`. */
+const PEERS = join(HERE, 'peers')
+
+/** The peers there are: the files of peers/. */
+export function peerNames(): string[] {
+  return readdirSync(PEERS)
+    .filter(file => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .map(file => file.slice(0, -'.ts'.length))
+    .toSorted()
+}
+
+/** Loads peers/<name>.ts, which exports `target`. Throws an Error that lists the names there are. */
 export async function loadPeer(name: string): Promise<Target> {
-  if (!/^[a-z0-9-]+$/.test(name)) throw new Error(`not a name of a peer: ${name}`)
+  if (!peerNames().includes(name)) throw new Error(`no peer ${name}; there are ${peerNames().join(', ')}`)
   const module: { target?: Target } = await import(`./peers/${name}.ts`)
   if (module.target === undefined) throw new Error(`bench/peers/${name}.ts does not export target`)
-  return module.target
+  return { ...module.target, peer: true }
 }

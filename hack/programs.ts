@@ -24,9 +24,9 @@ export type Said = { ok: boolean; text: string }
 export async function run(
   program: string,
   args: string[],
-  limits: { env: Environment; seconds: number },
+  limits: { env: Environment; seconds: number; cwd?: string },
 ): Promise<Said> {
-  const options = { env: limits.env, timeout: limits.seconds * 1000, killSignal: 'SIGKILL' as const }
+  const options = { env: limits.env, cwd: limits.cwd, timeout: limits.seconds * 1000, killSignal: 'SIGKILL' as const }
   try {
     const { stdout } = await execute(program, args, options)
     return { ok: true, text: stdout.trim() }
@@ -39,8 +39,12 @@ function whyFailed(program: string, error: unknown, seconds: number): string {
   const { code, killed, stderr } = Object(error) as { code?: unknown; killed?: boolean; stderr?: string }
   if (code === 'ENOENT') return `there is no program ${program}`
   if (killed) return `${program} did not answer in ${seconds} s`
-  return stderr?.trim().split('\n').at(-1) || `${program} failed: ${String(code)}`
+  const lines = stderr?.trim().split('\n') ?? []
+  return lines.findLast(line => !NO_REASON.test(line)) || `${program} failed: ${String(code)}`
 }
+
+/** npm's last words are about its own log. */
+const NO_REASON = /^npm (error|ERR!)\s*(A complete log|Log files|$)/
 
 /** Tells on standard error. */
 export function tellOnStderr(text: string): void {

@@ -1,12 +1,16 @@
 // Python packages for tests: exactly those of a lock file, installed once into the user's cache.
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import { cachedFolder } from './cached-folder.ts'
 import { cacheFolder, type Environment, run, type Tell, tellOnStderr } from './programs.ts'
 
 /** How long Python may take to say its version, and pip to install. */
 const START_SECONDS = 20
 const INSTALL_SECONDS = 300
+
+/** Keeps pip from speaking of itself. */
+const QUIET_PIP = { PIP_DISABLE_PIP_VERSION_CHECK: '1', PIP_ROOT_USER_ACTION: 'ignore' }
 
 /**
  * The folder for PYTHONPATH that holds the packages of `lock`, a requirements file with a hash for each line. It is made
@@ -15,31 +19,13 @@ const INSTALL_SECONDS = 300
  */
 export async function pythonPackages(lock: string, env: Environment, tell: Tell = tellOnStderr): Promise<string> {
   const digest = createHash('sha256').update(readFileSync(lock)).digest('hex').slice(0, 8)
-  const folder = join(cacheFolder(env), `${basename(lock, '.txt')}-${digest}`)
   const python = await run('python3', ['--version'], { env, seconds: START_SECONDS })
   if (!python.ok) throw new Error(`Python packages need a Python: ${python.text}`)
-  if (existsSync(folder)) return folder
-  mkdirSync(dirname(folder), { recursive: true })
-  const work = mkdtempSync(`${folder}-`)
-  try {
-    tell(`Installing the Python packages of ${basename(lock)} into ${dirname(folder)}, once`)
+  return await cachedFolder(`${basename(lock, '.txt')}-${digest}`, env, async work => {
+    tell(`Installing the Python packages of ${basename(lock)} into ${cacheFolder(env)}, once`)
     const how = ['--quiet', '--no-deps', '--require-hashes', '--only-binary=:all:', '--no-compile']
-    const pip = ['-m', 'pip', 'install', ...how, '--target', join(work, 'packages'), '--requirement', lock]
-    const quiet = { PIP_DISABLE_PIP_VERSION_CHECK: '1', PIP_ROOT_USER_ACTION: 'ignore' }
-    const said = await run('python3', pip, { env: { ...env, ...quiet }, seconds: INSTALL_SECONDS })
+    const pip = ['-m', 'pip', 'install', ...how, '--target', work, '--requirement', lock]
+    const said = await run('python3', pip, { env: { ...env, ...QUIET_PIP }, seconds: INSTALL_SECONDS })
     if (!said.ok) throw new Error(`The Python packages of ${basename(lock)} could not be installed: ${said.text}`)
-    move(join(work, 'packages'), folder)
-    return folder
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
-}
-
-/** Somebody else may have been faster; theirs is the same. */
-function move(from: string, to: string): void {
-  try {
-    renameSync(from, to)
-  } catch (error) {
-    if (!existsSync(to)) throw error
-  }
+  })
 }

@@ -26,6 +26,7 @@ const Entry = z.looseObject({
   input_cost_per_token: z.number().optional(),
   output_cost_per_token: z.number().optional(),
   cache_read_input_token_cost: z.number().optional(),
+  cache_creation_input_token_cost: z.number().nullish(),
   max_output_tokens: z.union([z.number(), z.string()]).nullish(),
 })
 type Entry = z.infer<typeof Entry>
@@ -34,6 +35,7 @@ interface Price {
   input: number
   output: number
   cachedInput?: number
+  cacheWrite?: number
   maxOutputTokens?: number
 }
 
@@ -100,6 +102,9 @@ function priceOf(entry: Entry): Price | undefined {
     output: Math.round(output * MICROS_PER_MILLION),
   }
   if (cached !== undefined) price.cachedInput = Math.round(cached * MICROS_PER_MILLION)
+  // A zero says that the provider has no such price, not that it writes for nothing.
+  const written = entry.cache_creation_input_token_cost
+  if (written) price.cacheWrite = Math.round(written * MICROS_PER_MILLION)
   const most = entry.max_output_tokens
   if (typeof most === 'number' && most > 0) price.maxOutputTokens = Math.floor(most)
   return price

@@ -36,13 +36,22 @@ describe('list prices', () => {
       }),
     )
     expect(free).toEqual([])
-    expect(priceOf('ollama', 'llama3.2')).toMatchObject({ input: 0, output: 0 })
+    expect(priceOf('ollama', 'llama3.2')).toMatchObject({ input: 0, output: 0, cacheWrite: 0 })
     expect(priceOf('demo', 'small')).toMatchObject({ input: 0, output: 0 })
   })
 
   test('never make a cached token dearer than a fresh one', () => {
     const prices = providerRows().flatMap(row => pricedModels(row.name).map(model => priceOf(row.name, model)))
     for (const price of prices) expect(price?.cachedInput ?? 0).toBeLessThanOrEqual(price?.input ?? 0)
+  })
+
+  test("have one for writing to a provider's cache where it has one, dearer than a fresh token", () => {
+    expect(priceOf('anthropic', 'claude-sonnet-4-5')?.cacheWrite).toBe(3_750_000)
+    expect(priceOf('openai', 'gpt-4o-mini')?.cacheWrite).toBeUndefined()
+    const prices = providerRows().flatMap(row => pricedModels(row.name).map(model => priceOf(row.name, model)))
+    const written = prices.filter(price => price?.cacheWrite !== undefined)
+    expect(written.length).toBeGreaterThan(10)
+    for (const price of written) expect(price?.cacheWrite).toBeGreaterThanOrEqual(price?.input ?? Infinity)
   })
 
   test('say where they come from', () => {

@@ -16,7 +16,7 @@ const presets = new Map(
   Object.entries(list.presets).map(([preset, prices]) => [preset, new Map(Object.entries(prices))] as const),
 )
 
-const FREE: ModelPrice = { input: 0, output: 0, cachedInput: 0 }
+const FREE: ModelPrice = { input: 0, output: 0, cachedInput: 0, cacheWrite: 0 }
 
 /** Where the built-in prices come from, with its version: part of every record that was priced with them. */
 export const PRICE_SOURCE: string = list.source

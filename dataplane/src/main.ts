@@ -16,6 +16,7 @@ import { healthRoutes } from './manage/health.ts'
 import { metacacheRoutes } from './manage/metacache.ts'
 import { vasLogRoutes } from './manage/vas-logs.ts'
 import { pipeline } from './pipeline.ts'
+import { guardrails } from './policies/guardrails.ts'
 import type { Gateway } from './ports/gateway.ts'
 import type { Door } from './server/answer.ts'
 import { type Listener, listen } from './server/server.ts'
@@ -90,12 +91,15 @@ const gateway: Gateway = {
   sealer: keys.keyring,
   prices,
   resolver,
+  guardrails,
   upstream: llmUpstream({ egress, demo: standalone ? demoEgress(ms => sleep(ms)) : undefined, tokens }),
   observe(record) {
     metrics.observe(record)
     providers.observe(record)
   },
   now: Date.now,
+  pause: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined), // aborted: the caller looks
+  random: Math.random,
 }
 
 const routes: readonly Route[] = [

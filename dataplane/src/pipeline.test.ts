@@ -1,12 +1,21 @@
 import { describe, expect, it } from 'vitest'
+import type { GuardrailItem } from '@smartflow/core/snapshot/items'
 import { factOf } from './exchange/facts.ts'
 import type { Refusal } from './exchange/refusal.ts'
-import type { Handler, Identified, Received } from './exchange/stage.ts'
+import { present } from './exchange/credential.ts'
+import type { Reply } from './exchange/reply.ts'
+import type { Admitted, EffectivePolicy, Handler, Identified, Received } from './exchange/stage.ts'
+import { openaiChat } from './llm/formats/openai-chat/dialect.ts'
 import type { Gateway } from './ports/gateway.ts'
 import { EgressError } from './ports/egress.ts'
+import { refusalHeaders, replyHeaders } from './server/reply-headers.ts'
 import { admit } from './stages/admit/stage.ts'
+import { RightsBook } from './stages/identify/rights.ts'
 import { identify } from './stages/identify/stage.ts'
-import { answered, completion, drain, events, type TestWorld, world } from './testing.ts'
+import { policy } from './stages/policy/stage.ts'
+import { guardrail, testGuardrails } from './stages/policy/test-guardrails.ts'
+import { verifies } from '../../test/requirements.ts'
+import { answered, completion, drain, events, type TestWorld, TOKEN, world } from './testing.ts'
 
 const CACHED = `
 apiVersion: smartflow.dev/v1alpha1
@@ -261,6 +270,165 @@ describe('the exact cache', () => {
   })
 })
 
+describe(`guardrails ${verifies('P03')}`, () => {
+  const USER = (content: string): object => ({ messages: [{ role: 'user', content }] })
+  const KEPT = { audit: { content: 'Keep', maxBytes: 10_000 } } as const
+
+  /** A world whose policy `enterprise` has one guardrail, keeps content and caches. */
+  function guarded(fields: Partial<GuardrailItem>, resources = CACHED): Promise<TestWorld> {
+    return world(resources, {
+      guardrails: testGuardrails,
+      policies: [{ name: 'enterprise', guardrails: [guardrail(fields)], ...KEPT }],
+    })
+  }
+
+  it('block a request before any provider hears of it, for nothing, with a 403 that says why', async () => {
+    const test = await guarded({ action: 'Block' }, BUDGETED)
+    const no = await refusal(test.call({ ...USER('card XXXX'), max_tokens: 1 }))
+    expect(no).toMatchObject({ status: 403, reason: 'policy_blocked' })
+    const body = JSON.parse(String(openaiChat.refuse(no, 'id')))
+    expect(body.error).toMatchObject({ violations: ['enterprise/sensitive: card'], risk_score: 0.8 })
+    expect(body.error.message).toMatch(/compliance/)
+    expect(refusalHeaders(no, 'id')).toEqual(
+      expect.arrayContaining(['x-smartflow-policies', 'enterprise', 'x-smartflow-policy-action', 'block']),
+    )
+    expect(test.sent).toHaveLength(0)
+    expect(test.records).toMatchObject([
+      {
+        status: 403,
+        outcome: 'policy_blocked',
+        cost: 0,
+        promptTokens: 0,
+        policies: ['enterprise'],
+        compliance: { status: 'violated', action: 'block', riskScore: 0.8, violations: [{ entity: 'card', count: 1 }] },
+      },
+    ])
+    expect(await spent(test)).toBe(0)
+  })
+
+  it('mask what goes to the provider and into the record, and the cache is asked for the masked call', async () => {
+    const test = await guarded({ direction: 'Request' })
+    const first = await test.text(USER('card XXXX'))
+    expect(JSON.parse(String(test.sent[0]?.body))).toMatchObject(USER('card [CARD]'))
+    expect(await test.text(USER('card XXXX'))).toBe(first)
+    // What was masked and what was written so are the same call.
+    expect(await test.text(USER('card [CARD]'))).toBe(first)
+    expect(test.sent).toHaveLength(1)
+    expect(test.records.map(({ cacheHit }) => cacheHit)).toEqual(['', 'memory', 'memory'])
+    expect(test.contents.map(content => String(content?.request)).join('')).not.toContain('XXXX')
+    expect(test.records[0]?.compliance).toMatchObject({ status: 'violated', action: 'redact' })
+    expect(test.records[2]?.compliance).toMatchObject({ status: 'compliant', action: 'allow', violations: [] })
+  })
+
+  it('never answer a masked call with what the early look found for the raw one', async () => {
+    const test = await guarded({ direction: 'Request' })
+    const cache = test.gateway.memoryCache
+    const getNow = cache.getNow.bind(cache)
+    const asked: string[] = []
+    cache.getNow = (tenant, key) =>
+      asked.push(key) === 1 ? Buffer.from('an entry that is not to be opened') : getNow(tenant, key)
+    expect(await test.text(USER('card XXXX'))).toContain('Hello!')
+    expect(asked[1]).not.toBe(asked[0])
+    expect(test.sent).toHaveLength(1)
+  })
+
+  it('in shadow change nothing and are on record', async () => {
+    const test = await guarded({ action: 'Block', mode: 'Shadow' })
+    test.answer = () => completion('mail joe@ex.org')
+    expect(await test.text(USER('card XXXX'))).toContain('joe@ex.org')
+    expect(JSON.parse(String(test.sent[0]?.body))).toMatchObject(USER('card XXXX'))
+    expect(test.records[0]?.compliance).toMatchObject({
+      status: 'compliant',
+      action: 'allow',
+      violations: [
+        { direction: 'request', entity: 'card', shadow: true },
+        { direction: 'reply', entity: 'email', shadow: true },
+      ],
+    })
+  })
+
+  it('mask an answer, the remembered one too, whole or as a stream', async () => {
+    const test = await guarded({ direction: 'Response' })
+    test.answer = () => completion('mail joe@ex.org now')
+    expect(await test.text({})).toContain('mail [EMAIL] now')
+    const { reply, exchange } = await test.call({})
+    expect(await drain(reply)).toContain('mail [EMAIL] now')
+    expect(replyHeaders(exchange.trace, 'id', 1)).toEqual(
+      expect.arrayContaining([
+        'x-smartflow-policies',
+        'caching, enterprise',
+        'x-smartflow-policy-action',
+        'redact',
+        'x-smartflow-policy-reason',
+        'enterprise/sensitive: email',
+      ]),
+    )
+    const stream = await test.text({ stream: true })
+    expect(stream).toContain('mail [EMAIL] now')
+    expect(stream.endsWith('data: [DONE]\n\n')).toBe(true)
+    expect(test.sent).toHaveLength(1)
+    expect(test.contents.map(content => String(content?.response)).join('')).not.toContain('joe')
+  })
+
+  it('block an answer that was given: it is paid for, and the record has the status that the caller saw', async () => {
+    const test = await guarded({ direction: 'Response', action: 'Block' }, BUDGETED)
+    test.answer = () => completion('card XXXX')
+    const { reply } = await test.call({ max_tokens: 1 })
+    expect((await refusal(drain(reply))).status).toBe(403)
+    expect(test.records[0]).toMatchObject({
+      status: 403,
+      outcome: 'policy_blocked',
+      cost: 200,
+      message: expect.stringContaining('compliance'),
+      compliance: { action: 'block' },
+    })
+    expect(String(test.contents[0]?.response)).toBe('')
+  })
+
+  it('block in the middle of a stream: what left stays, what passed is paid for, the provider is left', async () => {
+    const test = await guarded({ direction: 'Response', action: 'Block' })
+    const piece = (content: string): string =>
+      `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content }, finish_reason: null }] })}\n\n`
+    test.answer = () => events(piece('fine. '), piece('XXXX '), piece('never read'))
+    const { reply } = await test.call({ stream: true })
+    expect(String((await reply.frames.next()).value?.bytes)).toBe(piece('fine. '))
+    expect((await refusal(reply.frames.next())).reason).toBe('policy_blocked')
+    await reply.frames.return?.()
+    expect(test.records).toMatchObject([
+      { status: 200, outcome: 'policy_blocked', usageSource: 'counted', completionTokens: 3 },
+    ])
+  })
+
+  it('of a call that no policy guards cost nothing: the frames are those of the stage below', async () => {
+    const test = await world(CACHED)
+    const { reply, exchange } = await test.call({})
+    expect(await drain(reply)).toContain('Hello!')
+    expect(factOf(exchange.trace, 'verdict')).toBeUndefined()
+    const below: Reply = { ...reply }
+    const admitted = { rights: { policy: { guards: [] } } } as unknown as Admitted
+    expect(await policy(test.gateway)(async () => below)(admitted)).toBe(below)
+  })
+
+  it('are overridden by name by the policy of a higher priority, and switched off so', async () => {
+    const policies = (override: Partial<GuardrailItem>) => [
+      { name: 'base', guardrails: [guardrail({ action: 'Block' })], holdBack: 7, allowRewriteNative: true },
+      { name: 'team', priority: 10, guardrails: [guardrail(override), guardrail({ name: 'other' })], holdBack: 9 },
+    ]
+    const rightsOf = async (override: Partial<GuardrailItem>): Promise<EffectivePolicy> => {
+      const { gateway, snapshot } = await world('', { policies: policies(override) })
+      return new RightsBook(gateway).rights(present(snapshot, { authorization: `Bearer ${TOKEN}` }), 'gpt-test').policy
+    }
+    const redacted = await rightsOf({ action: 'Redact' })
+    expect(redacted.names).toEqual(['team', 'base'])
+    expect(redacted.guards.map(({ policy: from, item }) => [from, item.name, item.action])).toEqual([
+      ['team', 'sensitive', 'Redact'],
+      ['team', 'other', 'Redact'],
+    ])
+    expect(redacted).toMatchObject({ holdBack: 7, allowRewriteNative: false })
+    expect((await rightsOf({ mode: 'Disabled' })).guards.map(({ item }) => item.name)).toEqual(['other'])
+  })
+})
+
 describe('routing', () => {
   const CHAIN = `
 apiVersion: smartflow.dev/v1alpha1
@@ -271,7 +439,7 @@ spec: { preset: openai, baseURL: 'https://second.test/v1', auth: { secretRef: { 
 apiVersion: smartflow.dev/v1alpha1
 kind: FallbackChain
 metadata: { name: chain }
-spec: { models: [gpt-test], targets: [{ name: first, providerRef: { name: mock } }, { name: next, providerRef: { name: second } }] }
+spec: { models: [gpt-test], targets: [{ name: first, providerRef: { name: mock }, retry: { attempts: 0 } }, { name: next, providerRef: { name: second } }] }
 `
 
   it.each([

@@ -6,21 +6,25 @@ import { audit } from './stages/audit/stage.ts'
 import { cache } from './stages/cache/stage.ts'
 import { forward } from './stages/forward.ts'
 import { identify } from './stages/identify/stage.ts'
-import { route } from './stages/route.ts'
+import { policy } from './stages/policy/stage.ts'
+import { route } from './stages/route/stage.ts'
 
 /** Answers a received call. Swapping two stages does not compile: each needs what the one before it adds. */
 export function pipeline(gateway: Gateway): Handler<Received> {
   return audit(gateway)(
-    //   open the record            | write it, whatever happened
+    //   open the record              | write it, whatever happened
     identify(gateway)(
-      //     key → caller, targets      |
+      //     key → caller, targets        |
       admit(gateway)(
-        //      hold budget, take a rate   | settle with the real usage
-        cache(gateway)(
-          //    answer an equal call       | remember the answer
-          route(
-            //           pick a target              | before the first event: the next
-            forward(gateway), //                         | the only stage that leaves the pod
+        //      hold budget, take a rate     | settle with the real usage
+        policy(gateway)(
+          //       read, mask, refuse           | the same on what comes back
+          cache(gateway)(
+            //        answer an equal call         | remember the answer
+            route(gateway)(
+              //         pick a target                | before the first event: the next
+              forward(gateway), //                           | the only stage that leaves the pod
+            ),
           ),
         ),
       ),

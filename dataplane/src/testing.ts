@@ -1,5 +1,6 @@
 // The world of a pipeline test: resources as YAML, memory stores, a scripted provider. Used by tests only.
 import { compile } from '@smartflow/core/compile/compile'
+import type { Compiled, PolicyItem } from '@smartflow/core/snapshot/items'
 import { Keyring } from '@smartflow/core/snapshot/keyring'
 import { snapshotData } from '@smartflow/core/snapshot/snapshot-data'
 import { buildView, type Snapshot } from '@smartflow/core/snapshot/view'
@@ -7,6 +8,7 @@ import { readDocuments } from '@smartflow/core/yaml/document'
 import { present } from './exchange/credential.ts'
 import type { CallHeaders } from './exchange/call.ts'
 import type { Reply } from './exchange/reply.ts'
+import type { CallRoute } from './exchange/route.ts'
 import type { Received } from './exchange/stage.ts'
 import { of } from './exchange/streams.ts'
 import { readChat } from './llm/formats/openai-chat/read.ts'
@@ -18,6 +20,7 @@ import type { AuditContent, AuditRecord } from './ports/audit-log.ts'
 import type { CacheCounters } from './ports/cache-stats.ts'
 import type { EgressReply, EgressRequest } from './ports/egress.ts'
 import type { Gateway } from './ports/gateway.ts'
+import type { Guardrails } from './ports/guardrails.ts'
 import type { Ledger } from './ports/ledger.ts'
 import { MemoryLedger } from './stores/memory/ledger.ts'
 import { MemoryResponseCache } from './stores/memory/response-cache.ts'
@@ -42,7 +45,7 @@ export interface TestWorld {
   /** Sends a chat call through the pipeline. */
   call(
     body: object,
-    options?: { headers?: CallHeaders; signal?: AbortSignal; token?: string },
+    options?: { headers?: CallHeaders; signal?: AbortSignal; token?: string; read?: CallRoute['read'] },
   ): Promise<{ reply: Reply; exchange: Received }>
   /** The same, read to its end. */
   text(body: object, options?: { headers?: CallHeaders }): Promise<string>
@@ -76,8 +79,17 @@ metadata: { name: app }
 spec: { alias: app }
 `
 
+/** What a world has instead of the common. */
+export interface WorldOptions {
+  readonly ledger?: Ledger
+  /** Finds nothing unless given. */
+  readonly guardrails?: Guardrails
+  /** Compiled policies beside those of the resources; they concern everybody unless they say more. */
+  readonly policies?: readonly (Partial<PolicyItem> & { readonly name: string })[]
+}
+
 /** Builds a world. `resources` are added to a provider `mock` and, unless they declare their own, a plain key `app`. */
-export async function world(resources = '', options: { ledger?: Ledger } = {}): Promise<TestWorld> {
+export async function world(resources = '', options: WorldOptions = {}): Promise<TestWorld> {
   const yaml = [BASE, resources.includes('kind: VirtualKey') ? '' : KEY, resources]
     .filter(text => text !== '')
     .join('\n---\n')
@@ -93,11 +105,25 @@ export async function world(resources = '', options: { ledger?: Ledger } = {}): 
   })
   const broken = statuses.filter(({ conditions }) => conditions.some(({ status }) => status === 'False'))
   if (broken.length > 0) throw new Error(JSON.stringify(broken))
-  const snapshot = await buildView(snapshotData(compiled, 1, 1), { keyring })
-  return assemble(snapshot, keyring, options.ledger ?? new MemoryLedger())
+  const snapshot = await buildView(snapshotData(withPolicies(compiled, options), 1, 1), { keyring })
+  return assemble(snapshot, keyring, options)
 }
 
-function assemble(snapshot: Snapshot, keyring: Keyring, ledger: Ledger): TestWorld {
+function withPolicies(compiled: Compiled, { policies = [] }: WorldOptions): Compiled {
+  const more = policies.map((policy): PolicyItem => ({
+    kind: 'Policy',
+    scope: { teams: [], keyAliases: [], models: [], tags: [] },
+    priority: 0,
+    guardrails: [],
+    allowRewriteNative: false,
+    holdBack: 4_096,
+    ...policy,
+  }))
+  const tenants = [...compiled.tenants].map(([name, items]) => [name, [...items, ...more]] as const)
+  return { ...compiled, tenants: new Map(tenants) }
+}
+
+function assemble(snapshot: Snapshot, keyring: Keyring, options: WorldOptions): TestWorld {
   const sent: EgressRequest[] = []
   const records: AuditRecord[] = []
   const contents: (AuditContent | undefined)[] = []
@@ -118,7 +144,7 @@ function assemble(snapshot: Snapshot, keyring: Keyring, ledger: Ledger): TestWor
       health: () => ({ up: true, spooled: 0, lost: 0, strangersLost: 0, uncovered: 0 }),
       drain: async () => {},
     },
-    ledger,
+    ledger: options.ledger ?? new MemoryLedger(),
     memoryCache: new MemoryResponseCache({ maxBytes: 1_000_000 }),
     redisCache: shared,
     cacheStats: {
@@ -131,9 +157,12 @@ function assemble(snapshot: Snapshot, keyring: Keyring, ledger: Ledger): TestWor
     sealer: keyring,
     prices,
     resolver,
+    guardrails: options.guardrails ?? { inspector: () => ({ find: () => [], open: text => text.length }) },
     upstream: llmUpstream({ egress, demo: undefined, tokens: { count: text => Math.ceil(text.length / 4) } }),
     observe: () => {},
     now: Date.now,
+    pause: async () => {},
+    random: () => 0.5,
   }
   const handle = pipeline(gateway)
   let calls = 0
@@ -145,8 +174,8 @@ function assemble(snapshot: Snapshot, keyring: Keyring, ledger: Ledger): TestWor
     contents,
     counters,
     answer: () => completion('Hello!'),
-    async call(body, { headers = {}, signal = new AbortController().signal, token = TOKEN } = {}) {
-      const call = readChat(
+    async call(body, { headers = {}, signal = new AbortController().signal, token = TOKEN, read = readChat } = {}) {
+      const call = read(
         Buffer.from(JSON.stringify({ model: 'gpt-test', messages: [{ role: 'user', content: 'hi' }], ...body })),
         headers,
       )

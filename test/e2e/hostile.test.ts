@@ -500,7 +500,7 @@ describe.skipIf(inject('redisUrl') === '')('hostile requests (skipped without a 
     })
 
     test('HTTP/0.9: 404 in JSON', async () => {
-      expectRefusal(await exchange(gateway.proxy, 'GET /\r\n\r\n'), { status: 404, code: 'unknown_url' })
+      expectRefusal(await exchange(gateway.proxy, 'GET /nowhere\r\n\r\n'), { status: 404, code: 'unknown_url' })
     })
 
     test('headers that come too slowly: 408 in JSON', async () => {

@@ -31,9 +31,10 @@ const RESOURCES = ({ one, two, local }: Places): string =>
       resource('FallbackChain', 'resilient', {
         models: ['resilient'],
         targets: [
-          { name: 'first', providerRef: { name: 'one' }, model: 'one-a' },
-          { name: 'second', providerRef: { name: 'two' }, model: 'two-b' },
+          { name: 'first', providerRef: { name: 'one' }, model: 'one-a', retry: { attempts: 0 } },
+          { name: 'second', providerRef: { name: 'two' }, model: 'two-b', retry: { attempts: 0 } },
         ],
+        breaker: { failures: 100, openFor: '1s' },
       }),
       virtualKey('admin', { role: 'ProxyAdmin' }),
       virtualKey('budgeted', daily('1')),
@@ -112,7 +113,7 @@ describe.skipIf(redisUrl === '')('providers (skipped without a Redis)', () => {
 
   describe('failover', () => {
     const failures: { readonly what: string; readonly answer: Script; readonly status: number }[] = [
-      { what: 'an error', answer: raw(500, '{"error":{"message":"oops"}}'), status: 502 },
+      { what: 'an error', answer: raw(500, '{"error":{"message":"oops"}}'), status: 500 },
       { what: 'a rate limit', answer: raw(429, '{"error":{"message":"slow down"}}'), status: 429 },
       { what: 'a closed connection', answer: reset, status: 502 },
       { what: 'no answer in time', answer: hang, status: 504 },

@@ -2,7 +2,7 @@
 import type { AIProvider } from '../resources/ai-provider.ts'
 import { parseDuration } from '../resources/metadata.ts'
 import { parseUSD } from '../money.ts'
-import { type ProviderRow, providerRow, providerRows } from '../providers.ts'
+import { type FormatName, type ProviderRow, providerRow, providerRows } from '../providers.ts'
 import type { ModelPrice, ProviderItem } from '../snapshot/items.ts'
 import { credentialContext } from '../snapshot/keyring.ts'
 import { winnersOf } from './conflicts.ts'
@@ -11,6 +11,12 @@ import type { Scope } from './scope.ts'
 
 /** Characters that may stand in a header. */
 const HEADER_SAFE = /^[\x21-\x7e]+$/
+
+/** The wire formats by the names that the resource has for them. */
+const FORMATS: Readonly<Record<NonNullable<AIProvider['spec']['format']>, FormatName>> = {
+  OpenAIChat: 'openai-chat',
+  AnthropicMessages: 'anthropic-messages',
+}
 
 interface Checked {
   readonly row: ProviderRow
@@ -67,6 +73,7 @@ function itemOf(provider: AIProvider, basis: Checked, scope: Scope): ProviderIte
     name: metadata.name,
     preset: spec.preset,
     baseURL: basis.baseURL,
+    format: spec.format === undefined ? undefined : FORMATS[spec.format],
     credential: credential === undefined ? undefined : sealed(credential, metadata.name, scope),
     demo: standing === 'demo',
     allowPrivateEndpoint: basis.allowPrivateEndpoint,
@@ -151,11 +158,15 @@ function timeoutsOf({ spec }: AIProvider, { settings }: Scope): ProviderItem['ti
 }
 
 function priceOf(price: AIProvider['spec']['pricing'][number]): ModelPrice {
-  const cached = price.cachedInputPerMillionUSD
   return {
     input: parseUSD(price.inputPerMillionUSD),
     output: parseUSD(price.outputPerMillionUSD),
-    cachedInput: cached === undefined ? undefined : parseUSD(cached),
+    cachedInput: microsOf(price.cachedInputPerMillionUSD),
+    cacheWrite: microsOf(price.cacheWritePerMillionUSD),
     maxOutputTokens: price.maxOutputTokens,
   }
+}
+
+function microsOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseUSD(text)
 }

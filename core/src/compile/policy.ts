@@ -19,5 +19,8 @@ export function compilePolicies(scope: Scope, policies: readonly Policy[]): Poli
     cache:
       spec.cache === undefined ? undefined : { ...spec.cache, ttl: Math.ceil(parseDuration(spec.cache.ttl) / 1_000) },
     audit: spec.audit,
+    guardrails: spec.guardrails.map(({ config, ...guardrail }) => ({ ...guardrail, entities: config.entities })),
+    allowRewriteNative: spec.allowRewriteNative,
+    holdBack: spec.holdBack,
   }))
 }

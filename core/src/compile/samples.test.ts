@@ -40,7 +40,7 @@ describe('the standalone samples', () => {
     expect(real).toEqual(['anthropic', 'local', 'ollama'])
   })
 
-  test('have an admin, an application with limits, a cache and the audit on', async () => {
+  test('have an admin, an application with limits, guardrails, a cache and the audit on', async () => {
     const items = compile(await sampleWorld({})).compiled.tenants.get('default') ?? []
     expect(items.filter(item => item.kind === 'VirtualKey')).toMatchObject([
       { alias: 'admin', role: 'ProxyAdmin' },
@@ -48,9 +48,26 @@ describe('the standalone samples', () => {
     ])
     const policies = items.filter(item => item.kind === 'Policy')
     expect(policies).toMatchObject([
-      { name: 'standalone-defaults', cache: { enabled: true }, audit: { content: 'Keep' } },
+      { name: 'enterprise-standard', cache: { enabled: true }, audit: { content: 'Keep' } },
+    ])
+    const inForce = { type: 'PII', direction: 'Both', mode: 'Enforce', onError: 'Block' }
+    expect(policies[0]?.guardrails).toEqual([
+      { name: 'sensitive', action: 'Block', entities: ['Card', 'SSN', 'Secret'], ...inForce },
+      { name: 'personal', action: 'AllowAndLog', entities: ['Email', 'Phone', 'IBAN'], ...inForce },
     ])
     expect(policies[0]?.cache?.maxTemperaturePercent).toBeUndefined()
+  })
+
+  test('have a chain that repeats, goes on and leaves broken targets alone, with enough attempts for every target', async () => {
+    const items = compile(await sampleWorld({})).compiled.tenants.get('default') ?? []
+    const chains = items.filter(item => item.kind === 'FallbackChain')
+    expect(chains).toMatchObject([
+      { name: 'resilient-chat', maxAttempts: 8, maxTotalDuration: 120_000, breaker: { failures: 5, openFor: 30_000 } },
+    ])
+    const [chain] = chains
+    expect(chain?.targets[0]).toMatchObject({ timeout: 30_000, retry: { attempts: 1, maxDelay: 2_000 } })
+    const most = chain?.targets.map(target => target.retry.attempts + 1).reduce((sum, each) => sum + each, 0)
+    expect(chain?.maxAttempts).toBeGreaterThanOrEqual(most ?? Infinity)
   })
 
   test('name only models whose price is known', async () => {

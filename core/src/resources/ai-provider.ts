@@ -22,6 +22,7 @@ const Pricing = z.strictObject({
   inputPerMillionUSD: USD,
   outputPerMillionUSD: USD,
   cachedInputPerMillionUSD: USD.optional(),
+  cacheWritePerMillionUSD: USD.optional(),
   maxOutputTokens: z.int().min(1).max(100_000_000).optional(),
 })
 
@@ -32,6 +33,7 @@ const spec = z
       .max(63)
       .regex(/^[a-z0-9][a-z0-9_-]*$/, { error: 'must be the name of a provider, like openai' }),
     baseURL: BaseURL.optional(),
+    format: z.enum(['OpenAIChat', 'AnthropicMessages']).optional(),
     auth: z.strictObject({ secretRef: secretKeyRef(CREDENTIAL_SECRET_KEY) }).optional(),
     models: z
       .strictObject({
@@ -63,6 +65,9 @@ const spec = z
     error: 'is not https: the credential would travel in the clear; use https, or set allowPrivateEndpoint: true',
   })
 
-/** Without `timeouts.request` and `.streamIdle` the AIGateway's defaults hold. An empty `models.allow` allows all. */
+/**
+ * Without `timeouts.request` and `.streamIdle` the AIGateway's defaults hold. An empty `models.allow` allows all.
+ * `format` says what the endpoint speaks when that is not what its row says.
+ */
 export const AIProvider = namespacedKind('AIProvider', spec)
 export type AIProvider = z.infer<typeof AIProvider>

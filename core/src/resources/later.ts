@@ -16,7 +16,6 @@ const LATER_FIELDS: Readonly<Record<string, readonly string[]>> = {
     'spec.budget.softLimitPercent',
   ],
   AIProvider: [
-    'spec.format',
     'spec.strict',
     'spec.auth.type',
     'spec.auth.header',
@@ -63,21 +62,20 @@ const LATER_FIELDS: Readonly<Record<string, readonly string[]>> = {
     'spec.sticky',
     'spec.mirror',
     'spec.canary',
-    'spec.breaker',
     'spec.midStream',
     'spec.nonRetryable',
-    'spec.maxTotalDuration',
     'spec.targets[].weight',
     'spec.targets[].priority',
-    'spec.targets[].timeout',
-    'spec.targets[].retry',
     'spec.targets[].when',
     'spec.targets[].providerRef.namespace',
   ],
   Policy: [
     'spec.targetRefs',
     'spec.parentRef',
-    'spec.guardrails',
+    'spec.guardrails[].thresholdPercent',
+    'spec.guardrails[].documentRef',
+    'spec.guardrails[].judgeRef',
+    'spec.guardrails[].budget',
     'spec.compression',
     'spec.promptCache',
     'spec.replay',
@@ -88,8 +86,12 @@ const LATER_FIELDS: Readonly<Record<string, readonly string[]>> = {
 
 /** Values of served fields that come later. */
 const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
+  // Formats that are called like the providers who made them; no code branches on these names.
+  'AIProvider spec.format': ['OpenAIResponses', 'Gemini', 'BedrockConverse', 'Cohere'],
   'FallbackChain spec.strategy': ['Weighted', 'RoundRobin', 'LeastConnections', 'Random', 'Latency', 'Cost', 'Tag'],
   'Policy spec.audit.content': ['Hash', 'Redact'],
+  'Policy spec.guardrails[].type': ['Toxicity', 'PromptInjection', 'Compliance', 'Custom'],
+  'Policy spec.guardrails[].action': ['Review'],
 }
 
 /** True when the field at this path (entries of lists as `[]`) comes in a later release. */

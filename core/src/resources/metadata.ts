@@ -16,8 +16,8 @@ export const ObjectName = z.string().max(253).regex(SUBDOMAIN, {
   error: 'must be lower-case letters, digits, "-" or ".", beginning and ending with a letter or digit',
 })
 
-/** A namespace's name: a DNS label. */
-export const NamespaceName = z
+/** A DNS label, for namespaces and what is named inside of objects: lower-case letters, digits and `-`, at most 63. */
+export const Label = z
   .string()
   .max(63)
   .regex(LABEL, { error: 'must be lower-case letters, digits or "-", beginning and ending with a letter or digit' })
@@ -44,7 +44,7 @@ const serverFields = {
  */
 export const ObjectMeta = z.strictObject({
   name: ObjectName,
-  namespace: NamespaceName.default(DEFAULT_NAMESPACE),
+  namespace: Label.default(DEFAULT_NAMESPACE),
   ...serverFields,
 })
 
@@ -99,7 +99,8 @@ export function duration(least: string, most: string): z.ZodString {
     const milliseconds = parseDuration(text)
     return milliseconds >= parseDuration(least) && milliseconds <= parseDuration(most)
   }
-  return z.string({ error }).max(32, { error }).refine(within, { error })
+  // Checks that compare durations run only on those that are some.
+  return z.string({ error }).max(32, { error }).refine(within, { error, abort: true })
 }
 
 /** A model's name as callers write it. */
@@ -166,6 +167,36 @@ export function secretKeyRef(key: string) {
 /** A list of at most `most` values. */
 export function listOf<T extends z.ZodType>(value: T, most: number) {
   return z.array(value).max(most).default([])
+}
+
+/**
+ * The check of a list whose entries have names of their own. The problem stands at the second of two.
+ * `what`: what the names are unique in, as "guardrail names are unique in a policy".
+ */
+export function namesOnce<Entry extends { readonly name: string }>(what: string) {
+  return once<Entry>(entry => entry.name, { field: 'name', what })
+}
+
+/** The check of a list that holds each value once. */
+export function valuesOnce<Value extends string>() {
+  return once<Value>(value => value, { what: 'keep one of them' })
+}
+
+function once<Entry>(nameOf: (entry: Entry) => string, { field, what }: { field?: string; what: string }) {
+  return (context: z.core.ParsePayload<Entry[]>): void => {
+    const places = new Map<string, number>()
+    for (const [at, entry] of context.value.entries()) {
+      const name = nameOf(entry)
+      const first = places.get(name)
+      if (first === undefined) {
+        places.set(name, at)
+        continue
+      }
+      const message = `is "${name}" a second time, after entry [${first}]; ${what}`
+      const path = field === undefined ? [at] : [at, field]
+      context.issues.push({ code: 'custom', input: context.value, path, message, continue: true })
+    }
+  }
 }
 
 /** The schema of a namespaced kind. `status` is the operator's: accepted, never read. */

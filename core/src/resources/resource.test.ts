@@ -82,7 +82,7 @@ describe('what is not served yet', () => {
   test('is refused by name, never silently accepted', () => {
     expect(reasonsOf(written('McpServer', {}))).toEqual(['NotServedYet kind'])
     expect(reasonsOf(written('Agent', {}))).toEqual(['NotServedYet kind'])
-    expect(reasonsOf(written('Policy', { guardrails: [] }))).toEqual(['NotServedYet spec.guardrails'])
+    expect(reasonsOf(written('Policy', { parentRef: { name: 'a' } }))).toEqual(['NotServedYet spec.parentRef'])
     expect(reasonsOf(written('Policy', { audit: { content: 'Redact' } }))).toEqual(['NotServedYet spec.audit.content'])
     expect(reasonsOf(written('AITenant', { hostnames: ['a.example'] }))).toEqual(['NotServedYet spec.hostnames'])
     const weighted = {
@@ -133,7 +133,9 @@ describe('a problem', () => {
       models: ['*'],
       targets: Array.from({ length: 2 }, () => ({ name: 'a', providerRef: { name: 'b' } })),
     }
-    expect(problemsOf(written('FallbackChain', twice))[0]).toMatch(/^spec.targets names a target twice/)
+    expect(problemsOf(written('FallbackChain', twice))[0]).toMatch(
+      /^spec.targets\[1\].name is "a" a second time, after entry \[0\]/,
+    )
   })
 
   test('never shows what a URL hides', () => {

@@ -7,7 +7,7 @@ import { loadLastGood, saveLastGood } from './last-good.ts'
 import { MemoryConfigStore } from './memory-config-store.ts'
 import { Publisher } from './publish.ts'
 import { newSigningKeys, signerOf, verifierOf } from './signing.ts'
-import { type SnapshotData, snapshotData } from './snapshot-data.ts'
+import { SNAPSHOT_SCHEMA, type SnapshotData, snapshotData } from './snapshot-data.ts'
 import type { SnapshotError } from './snapshot-error.ts'
 import { testCompiled, testKey, testKeyring, testTenant, testToken } from './test-world.ts'
 import { buildView } from './view.ts'
@@ -213,9 +213,12 @@ describe('a configuration that was changed or is incomplete is refused:', () => 
     expect(await faultOf(follow({ reader: store, verifier, current: undefined }))).toBe('SnapshotError DIGEST_MISMATCH')
   })
 
-  test('a schema of a later release', async () => {
+  test.each([
+    ['a later', SNAPSHOT_SCHEMA + 1],
+    ['an earlier', SNAPSHOT_SCHEMA - 1],
+  ])('a schema of %s release', async (_, schema) => {
     const root = JSON.parse((await store.rootManifest('1.1')) ?? '').manifest
-    const manifest = { ...root, schema: 2 }
+    const manifest = { ...root, schema }
     const signature = { key: signer.key, value: signer.sign(canonicalJSON(manifest)) }
     store.texts.set('root 1.1', canonicalJSON({ manifest, signature }))
     expect(await faultOf(follow({ reader: store, verifier, current: undefined }))).toBe(

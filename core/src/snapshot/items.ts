@@ -1,5 +1,6 @@
 // The compiled configuration: what writers publish and pods read. One zod schema an item kind, checked on both sides.
 import { z } from 'zod'
+import { FORMAT_NAMES } from '../providers.ts'
 
 const micros = z.int().nonnegative()
 
@@ -53,6 +54,7 @@ export const ModelPrice = z.object({
   input: micros,
   output: micros,
   cachedInput: micros.optional(),
+  cacheWrite: micros.optional(),
   maxOutputTokens: z.int().positive().optional(),
 })
 export type ModelPrice = z.infer<typeof ModelPrice>
@@ -60,12 +62,14 @@ export type ModelPrice = z.infer<typeof ModelPrice>
 /**
  * An upstream. `credential` is sealed with the tenant's sealing key; `demo` says that the demo upstream stands in for
  * it. Timeouts are milliseconds; `pricing` holds only what the object itself declares, which wins over the price list.
+ * `format` is the one that the endpoint speaks when the object says so, in place of its row's (`formatPaths`).
  */
 export const ProviderItem = z.object({
   kind: z.literal('AIProvider'),
   name: z.string(),
   preset: z.string(),
   baseURL: z.string(),
+  format: z.enum(FORMAT_NAMES).optional(),
   credential: z.string().optional(),
   demo: z.boolean(),
   allowPrivateEndpoint: z.boolean(),
@@ -80,14 +84,68 @@ export const ProviderItem = z.object({
 })
 export type ProviderItem = z.infer<typeof ProviderItem>
 
-/** A fallback chain: its targets in the order in which they are tried. */
+/** What makes an attempt worth repeating at the same target. */
+export const RetryCause = z.enum(['HTTP429', 'HTTP5xx', 'Timeout', 'Connect'])
+export type RetryCause = z.infer<typeof RetryCause>
+
+/** Attempts beyond the first at the same target, and the pauses between them; durations in milliseconds. */
+export const Retry = z.object({
+  attempts: z.int().min(0).max(10),
+  baseDelay: z.int().nonnegative(),
+  maxDelay: z.int().nonnegative(),
+  jitterPercent: z.int().min(0).max(100),
+  on: z.array(RetryCause),
+})
+export type Retry = z.infer<typeof Retry>
+
+/** When a target is left alone for a while: so many failures in a row, and for how long (milliseconds). */
+export const Breaker = z.object({ failures: z.int().min(1), openFor: z.int().positive() })
+export type Breaker = z.infer<typeof Breaker>
+
+/**
+ * A fallback chain: its targets in the order in which they are tried. Durations are milliseconds; `timeout` replaces the
+ * provider's for one attempt; `maxAttempts` bounds the upstream calls of one call over all targets, `maxTotalDuration`
+ * the time until the answer begins.
+ */
 export const ChainItem = z.object({
   kind: z.literal('FallbackChain'),
   name: z.string(),
   models: z.array(z.string()),
-  targets: z.array(z.object({ name: z.string(), provider: z.string(), model: z.string().optional() })).min(1),
+  targets: z
+    .array(
+      z.object({
+        name: z.string(),
+        provider: z.string(),
+        model: z.string().optional(),
+        timeout: z.int().positive().optional(),
+        retry: Retry,
+      }),
+    )
+    .min(1),
+  maxAttempts: z.int().positive(),
+  maxTotalDuration: z.int().positive().optional(),
+  breaker: Breaker,
 })
 export type ChainItem = z.infer<typeof ChainItem>
+
+/** What the PII detectors know; see docs/policies.md for what counts as one. */
+export const PiiEntity = z.enum(['Card', 'SSN', 'Email', 'Phone', 'IBAN', 'Secret'])
+export type PiiEntity = z.infer<typeof PiiEntity>
+
+/**
+ * A guardrail of a policy (P01). `Shadow` only records. `onError` says what happens when the detector itself fails.
+ * `AllowAndLog` lets everything pass and says so in header and log.
+ */
+export const GuardrailItem = z.object({
+  name: z.string(),
+  type: z.enum(['PII']),
+  direction: z.enum(['Request', 'Response', 'Both']),
+  mode: z.enum(['Enforce', 'Shadow', 'Disabled']),
+  action: z.enum(['Block', 'Redact', 'AllowAndLog']),
+  onError: z.enum(['Block', 'Allow']),
+  entities: z.array(PiiEntity).min(1),
+})
+export type GuardrailItem = z.infer<typeof GuardrailItem>
 
 /**
  * A policy: whom it concerns (patterns may end in one `*`; an empty list concerns everybody) and what it sets. The
@@ -114,6 +172,11 @@ export const PolicyItem = z.object({
     })
     .optional(),
   audit: z.object({ content: z.enum(['Keep', 'Drop']), maxBytes: z.int().nonnegative() }).optional(),
+  guardrails: z.array(GuardrailItem),
+  /** Redact may change bodies of a provider's own format where that is unsafe (Anthropic's); otherwise it blocks there. */
+  allowRewriteNative: z.boolean(),
+  /** Most characters of a stream that wait to be judged. */
+  holdBack: z.int().positive(),
 })
 export type PolicyItem = z.infer<typeof PolicyItem>
 

@@ -4,7 +4,7 @@ import { canonicalJSON, digestOf } from './canonical.ts'
 import type { Compiled, GatewaySettings, Item } from './items.ts'
 
 /** Version of the item and manifest schemas. A reader refuses a newer one; a writer never publishes an older one. */
-export const SNAPSHOT_SCHEMA = 1
+export const SNAPSHOT_SCHEMA = 2
 
 /** Which configuration this is. Ordered by epoch, then generation; `digest` covers the content alone. */
 export interface Version {

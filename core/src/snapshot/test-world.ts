@@ -1,6 +1,6 @@
 // A compiled configuration to test with: one tenant `red` with keys, a provider, a chain and policies; more on demand.
 import { canonicalJSON } from './canonical.ts'
-import type { Compiled, Item, KeyItem, PolicyItem } from './items.ts'
+import type { Compiled, Item, KeyItem, PolicyItem, Retry } from './items.ts'
 import { credentialContext, Keyring } from './keyring.ts'
 
 /** The keyring of every test. */
@@ -28,9 +28,25 @@ export function testKey(tenant: string, at: number, change: Partial<KeyItem> = {
   }
 }
 
+const testRetry: Retry = {
+  attempts: 2,
+  baseDelay: 250,
+  maxDelay: 5_000,
+  jitterPercent: 20,
+  on: ['HTTP429', 'HTTP5xx', 'Timeout', 'Connect'],
+}
+
 /** A policy that concerns everybody. */
 export function testPolicy(name: string, priority: number): PolicyItem {
-  return { kind: 'Policy', name, priority, scope: { teams: [], keyAliases: [], models: [], tags: [] } }
+  return {
+    kind: 'Policy',
+    name,
+    priority,
+    scope: { teams: [], keyAliases: [], models: [], tags: [] },
+    guardrails: [],
+    allowRewriteNative: false,
+    holdBack: 4_096,
+  }
 }
 
 /** Items of a tenant: itself with the team `search`, a provider with a credential, a chain, two policies, and these. */
@@ -57,7 +73,14 @@ export function testTenant(tenant: string, more: readonly Item[] = []): Item[] {
       pricing: {},
       tags: [],
     },
-    { kind: 'FallbackChain', name: 'chain', models: ['*'], targets: [{ name: 'only', provider: 'main' }] },
+    {
+      kind: 'FallbackChain',
+      name: 'chain',
+      models: ['*'],
+      targets: [{ name: 'only', provider: 'main', retry: testRetry }],
+      maxAttempts: 8,
+      breaker: { failures: 5, openFor: 30_000 },
+    },
     testPolicy('low', 1),
     testPolicy('high', 2),
     ...more,

@@ -17,7 +17,8 @@ export interface CacheControl {
 /** One call. Nothing in it is trusted before `identify`; routing never reads the caller's headers. */
 export interface Call {
   readonly dialect: Dialect
-  readonly operation: 'chat'
+  /** `count-tokens`: what the prompt of a chat would count; never charged. */
+  readonly operation: 'chat' | 'count-tokens'
   /** The model as asked for (header `x-smartflow-model` wins over the body, L11). */
   readonly model: string
   readonly streams: boolean

@@ -5,10 +5,11 @@ import type { BudgetState, RateState } from './limits.ts'
 import type { RefusalReason } from './refusal.ts'
 import type { Usage } from './usage.ts'
 
-/** On whose behalf the key calls, and what the caller's policies say about keeping the content; `maxBytes` a side. */
+/** On whose behalf the key calls, which policies concern it, and what they say about keeping the content; `maxBytes` a side. */
 export interface IdentifiedFact {
   readonly kind: 'identified'
   readonly user: string | undefined
+  readonly policies: readonly string[]
   readonly content: { readonly keep: boolean; readonly maxBytes: number }
 }
 
@@ -19,6 +20,39 @@ export interface Held {
   readonly budgets: readonly BudgetState[]
   readonly rates: readonly RateState[]
   readonly degraded: 'ledger' | undefined
+}
+
+/** Something that a guardrail found; the text itself is never kept. */
+export interface Violation {
+  readonly policy: string
+  readonly guardrail: string
+  readonly entity: string
+  readonly count: number
+  /** What was done about it; `Shadow` would have, had it been in force. */
+  readonly action: 'Block' | 'Redact' | 'AllowAndLog'
+  readonly shadow: boolean
+}
+
+/** What the guardrails said of one direction. One such fact a direction that was looked at. */
+export interface Verdict {
+  readonly kind: 'verdict'
+  readonly direction: 'request' | 'reply'
+  /** Policies whose guardrails were in force. */
+  readonly policies: readonly string[]
+  /** The strongest action taken. */
+  readonly action: 'allow' | 'log' | 'redact' | 'block'
+  readonly violations: readonly Violation[]
+  /** 0 to 1. */
+  readonly riskScore: number
+  /** The request with what was found masked, for records: set when something was found and was not allowed to stay. */
+  readonly masked: Buffer | undefined
+}
+
+const STRENGTH: readonly Verdict['action'][] = ['allow', 'log', 'redact', 'block']
+
+/** The strongest of several actions; `allow` of none. */
+export function strongest(actions: readonly Verdict['action'][]): Verdict['action'] {
+  return STRENGTH[Math.max(0, ...actions.map(action => STRENGTH.indexOf(action)))] ?? 'allow'
 }
 
 /** What the cache said. `hit` undefined: not asked, or a miss. */
@@ -70,7 +104,7 @@ export interface Refused {
   readonly message: string
 }
 
-export type Fact = IdentifiedFact | Held | LookedUp | Attempted | Used | Settled | Refused
+export type Fact = IdentifiedFact | Held | Verdict | LookedUp | Attempted | Used | Settled | Refused
 
 /** The append-only list of facts of one exchange. */
 export type Trace = Fact[]

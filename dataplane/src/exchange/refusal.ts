@@ -1,4 +1,6 @@
 // Every "no" of the gateway, in one table: reason → status and error type. Thrown anywhere, rendered once per protocol.
+import type { RetryCause } from '@smartflow/core/snapshot/items'
+import type { FormatName } from '@smartflow/core/providers'
 import type { BudgetState, RateState } from './limits.ts'
 
 interface Row {
@@ -17,6 +19,7 @@ export const REFUSALS = {
   key_suspended: { status: 403, type: 'permission_error', code: 'key_suspended' },
   role_insufficient: { status: 403, type: 'permission_error', code: 'insufficient_role' },
   model_not_allowed: { status: 403, type: 'permission_error', code: 'model_not_allowed' },
+  policy_blocked: { status: 403, type: 'permission_error', code: 'policy_blocked' },
   model_not_found: { status: 404, type: 'invalid_request_error', code: 'model_not_found' },
   route_not_found: { status: 404, type: 'invalid_request_error', code: 'unknown_url' },
   not_found: { status: 404, type: 'invalid_request_error', code: 'not_found' },
@@ -53,6 +56,17 @@ export interface RefusalDetail {
   readonly code?: string | null
   /** The provider at fault: `error.provider`. */
   readonly provider?: string
+  /** What a policy found, and how bad it is (0 to 1): `error.violations`, `error.risk_score`. */
+  readonly violations?: readonly string[]
+  readonly riskScore?: number
+  /** Names of the policies that said no: the header shows them. */
+  readonly policies?: readonly string[]
+  /** The provider's own error, for dialects that pass it on unwrapped: a body, or a stream event's data. */
+  readonly original?: { readonly format: FormatName; readonly bytes: Buffer }
+  /** What kind of failure it was, when a repetition may help. */
+  readonly retryCause?: RetryCause
+  /** The provider's own status, when the caller gets another one. */
+  readonly upstreamStatus?: number
   /** The methods that the path has: the header `Allow`. */
   readonly allow?: readonly string[]
   /** Overrides the table's status: the provider's own 4xx, passed on. */

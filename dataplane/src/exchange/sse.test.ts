@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MAX_EVENT_BYTES, SseAligner, readEvent, splitEvents } from './sse.ts'
+import { MAX_EVENT_BYTES, SseAligner, readEvent, splitEvents, withData } from './sse.ts'
 
 const line = fc.constantFrom(
   'data: {"a":1}',
@@ -74,5 +74,18 @@ describe('readEvent', () => {
       data: ' a\nb',
     })
     expect(readEvent(Buffer.from('data\n\n'))).toEqual({ event: undefined, data: '' })
+  })
+})
+
+describe('withData', () => {
+  it.each([
+    ['data: a\n\n', 'b', 'data: b\n\n'],
+    ['id: 1\r\ndata:a\r\n: c\r\ndata: more\r\nevent: x\r\n\r\n', 'b', 'id: 1\r\ndata: b\r\n: c\r\nevent: x\r\n\r\n'],
+    ['data: {\ndata: }\n\n', '{\n1}', 'data: {\ndata: 1}\n\n'],
+    ['event: x\ndatabase: y\ndata\n\n', 'é', 'event: x\ndatabase: y\ndata: é\n\n'],
+  ])('puts new data into %j', (event, data, expected) => {
+    const changed = withData(Buffer.from(event), data)
+    expect(changed.toString()).toBe(expected)
+    expect(readEvent(changed)).toEqual({ ...readEvent(Buffer.from(event)), data })
   })
 })

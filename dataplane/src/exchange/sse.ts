@@ -122,3 +122,20 @@ export function readEvent(bytes: Buffer): SseEvent {
   }
   return { event, data: data.join('\n') }
 }
+
+/** The event with other data, which stands where its first data line stood; its other fields stay byte for byte. */
+export function withData(event: Buffer, data: string): Buffer {
+  const lines = event.toString('utf8').split(/(\r\n|\n|\r)/)
+  let out = ''
+  let placed = false
+  for (let at = 0; at < lines.length; at += 2) {
+    const [line = '', end = ''] = lines.slice(at, at + 2)
+    if (!/^data(?::|$)/.test(line)) {
+      out += line + end
+    } else if (!placed) {
+      placed = true
+      for (const part of data.split(/\r\n|\n|\r/)) out += `data: ${part}${end}`
+    }
+  }
+  return Buffer.from(out)
+}

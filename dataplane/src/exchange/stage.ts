@@ -1,12 +1,12 @@
 // The vocabulary of the pipeline: what an exchange carries after each stage, and the shape of a stage.
 // Order is typed: `admit` needs an Identified exchange, so swapping two stages does not compile.
-import type { KeyItem, PolicyItem } from '@smartflow/core/snapshot/items'
+import type { GuardrailItem, KeyItem, PolicyItem } from '@smartflow/core/snapshot/items'
 import type { Snapshot, TenantView } from '@smartflow/core/snapshot/view'
 import type { Call } from './call.ts'
 import type { Trace } from './facts.ts'
 import type { Scope } from './limits.ts'
 import type { Reply } from './reply.ts'
-import type { Target } from './target.ts'
+import type { RouteBounds, Target } from './target.ts'
 import type { Price } from './usage.ts'
 
 /** A virtual key that exists and matched, and its tenant. Whether it may do anything is for `identify` to say. */
@@ -42,6 +42,7 @@ export interface Rights {
   readonly policy: EffectivePolicy
   /** Where the call may go, in the order in which targets are tried; at least one. */
   readonly targets: readonly Target[]
+  readonly bounds: RouteBounds
   /** What each target costs; undefined when that is unknown. */
   readonly prices: ReadonlyMap<Target, Price | undefined>
   /** What is limited: key, team, tenant. */
@@ -51,6 +52,8 @@ export interface Rights {
 /** The early look into the exact cache, asked for in admission's flush. */
 export interface Lookup {
   readonly key: string
+  /** What was looked for: when a policy changed the call since, it is to be looked for again. */
+  readonly call: Call
   /** The memory tier's sealed-free entry, when it had one. */
   readonly memory: Buffer | undefined
   /** The shared tier's sealed entry; not asked when memory had it. */
@@ -66,12 +69,28 @@ export interface Admitted extends Identified {
 /** After `route`: one target chosen. */
 export interface Routed extends Admitted {
   readonly target: Target
+  /** Replaces the provider's time limit for this attempt, milliseconds. */
+  readonly timeoutMs: number | undefined
+}
+
+/** A guardrail in force, and the policy that brought it. */
+export interface Guard {
+  readonly policy: string
+  readonly item: GuardrailItem
 }
 
 /** What the matching policies say together. */
 export interface EffectivePolicy {
+  /** Names of the policies that concern the call, the highest priority first. */
+  readonly names: readonly string[]
   readonly cache: NonNullable<PolicyItem['cache']> | undefined
   readonly audit: NonNullable<PolicyItem['audit']>
+  /** Those of all matching policies; of several with one name the highest priority wins. None that is Disabled. */
+  readonly guards: readonly Guard[]
+  /** Every guard's policy allows it. */
+  readonly allowRewriteNative: boolean
+  /** The least of the matching policies, characters. */
+  readonly holdBack: number
 }
 
 /** Answers an exchange. */

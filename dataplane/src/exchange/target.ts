@@ -1,4 +1,6 @@
 // Where a call may go.
+import type { Breaker, Retry } from '@smartflow/core/snapshot/items'
+import type { FormatName } from '@smartflow/core/providers'
 
 /** One eligible upstream: a provider and the model's name there. */
 export interface Target {
@@ -8,4 +10,21 @@ export interface Target {
   /** Its row: the name that headers, records and metrics show. */
   readonly preset: string
   readonly model: string
+  /** Wire formats of the provider; a call in one of them goes out as it came in. */
+  readonly formats: readonly FormatName[]
+  /** How often it is tried, and when it is left alone. */
+  readonly terms: TargetTerms
+}
+
+/** See ChainItem; a target outside a chain is tried once, and never left alone. Milliseconds. */
+export interface TargetTerms {
+  readonly timeout: number | undefined
+  readonly retry: Retry
+  readonly breaker: Breaker | undefined
+}
+
+/** What bounds the attempts of one call over all its targets; milliseconds until the answer begins. */
+export interface RouteBounds {
+  readonly maxAttempts: number
+  readonly maxTotalDuration: number | undefined
 }

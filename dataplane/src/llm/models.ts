@@ -6,16 +6,20 @@ import { matches } from '../exchange/pattern.ts'
 import type { Presented } from '../exchange/stage.ts'
 import { serves } from './resolver.ts'
 
-/** One entry, in OpenAI's shape. */
+/** One entry: OpenAI's members and Anthropic's, so that either's clients find what they look for. */
 export interface Model {
   readonly id: string
   readonly object: 'model'
   readonly created: number
   readonly owned_by: string
+  readonly type: 'model'
+  readonly display_name: string
+  readonly created_at: string
 }
 
 /** OpenAI clients want a creation time; model lists of providers differ, so it is a fixed one. */
 const CREATED = 1_735_689_600
+const CREATED_AT = new Date(CREATED * 1_000).toISOString()
 
 /** Chat models first by provider, each id once, in an order that stays the same. Patterns list no names. */
 export function listModels({ tenant, key }: Presented): Model[] {
@@ -23,7 +27,8 @@ export function listModels({ tenant, key }: Presented): Model[] {
   const add = (id: string, owner: string): void => {
     if (id.endsWith('*') || models.has(id)) return
     if (key.models.length > 0 && !key.models.some(pattern => matches(pattern, id))) return
-    models.set(id, { id, object: 'model', created: CREATED, owned_by: owner })
+    const openai = { id, object: 'model', created: CREATED, owned_by: owner } as const
+    models.set(id, { ...openai, type: 'model', display_name: id, created_at: CREATED_AT })
   }
   for (const chain of tenant.chains) for (const id of chain.models) add(id, 'chain')
   for (const provider of tenant.providers.values()) for (const id of namesOf(provider)) add(id, provider.preset)

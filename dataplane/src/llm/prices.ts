@@ -14,6 +14,6 @@ export const prices: Prices = {
   },
 }
 
-function price({ input, output, cachedInput, maxOutputTokens }: ModelPrice, source: string): Price {
-  return { input, output, cachedInput: cachedInput ?? input, maxOutputTokens, source }
+function price({ input, output, cachedInput, cacheWrite, maxOutputTokens }: ModelPrice, source: string): Price {
+  return { input, output, cachedInput: cachedInput ?? input, cacheWrite: cacheWrite ?? input, maxOutputTokens, source }
 }

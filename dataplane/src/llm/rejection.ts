@@ -1,79 +1,88 @@
-// A provider's error answer as our refusal: its own words where the caller can act on them, never its view of our credential.
-import { Refusal } from '../exchange/refusal.ts'
+// A provider's error as our refusal: its own words where the caller can act on them, never its view of our credential.
+import type { FormatName } from '../exchange/dialect.ts'
+import { Refusal, type RefusalDetail, type RefusalReason } from '../exchange/refusal.ts'
 import type { EgressReply } from '../ports/egress.ts'
+import type { Format, SaidError } from './formats/format.ts'
 
 /** Statuses that concern the caller's request and are passed on as they are. */
 const CALLERS_FAULT = new Set([400, 404, 405, 409, 413, 415, 422])
 
 /** Providers that answer 400 to a wrong key say so in these words. */
 const ABOUT_OUR_KEY = /\bAPI[ _-]?key\b/i
+/** Names of errors that mean "too many calls". */
+const RATE_LIMITED = /rate_limit|too_many_requests|insufficient_quota/i
+const MAX_WORDS = 2_000
 
-/** Who rejected, and the credential that its words must not give away. */
+/** Who rejected, in which words, and the credential that those must not give away. */
 export interface Rejecting {
   readonly provider: string
+  readonly format: Format
   readonly credential: string | undefined
 }
 
 /** The refusal for an answer that is not 200. */
-export function rejection(reply: EgressReply, body: Buffer, { provider, credential }: Rejecting): Refusal {
+export function rejection(reply: EgressReply, body: Buffer, { provider, format, credential }: Rejecting): Refusal {
   const { status } = reply
-  const { message, code, param } = readError(
-    credential ? body.toString().replaceAll(credential, '***') : body.toString(),
-  )
+  const text = credential ? body.toString().replaceAll(credential, '***') : body.toString()
+  const error = format.readError(text)
+  const message = error.message.slice(0, MAX_WORDS)
   const said = message === '' ? `status ${status}` : message
   const retryAfter = readRetryAfter(reply.headers['retry-after'])
-  const detail = { provider, ...(retryAfter === undefined ? {} : { retryAfter }) }
-  if (status === 429) {
-    return new Refusal('upstream_rate_limited', `The provider "${provider}" limits its rate: ${said}`, detail)
+  const detail: RefusalDetail = {
+    provider,
+    upstreamStatus: status,
+    ...(message === '' ? {} : { original: { format: format.name, bytes: Buffer.from(text) } }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
   }
   if (status === 401 || status === 403 || (status === 400 && ABOUT_OUR_KEY.test(said))) {
     return new Refusal(
       'upstream_failed',
       `The provider "${provider}" refused the gateway's credential; the administrator has to look at it.`,
-      { provider },
+      { provider, upstreamStatus: status },
     )
   }
   if (CALLERS_FAULT.has(status)) {
-    return new Refusal('upstream_rejected', said, { provider, status, code, ...(param === undefined ? {} : { param }) })
+    const { code, param } = error
+    const own = { status, code: code ?? null, ...(param === undefined ? {} : { param }) }
+    return new Refusal('upstream_rejected', said, { ...detail, ...own })
   }
-  if (status === 408 || status === 504)
-    return new Refusal('upstream_timeout', `The provider "${provider}" ran out of time: ${said}`, detail)
-  if (status >= 300 && status < 400) {
-    const advice = 'redirects are not followed, the administrator has to correct its baseURL'
-    return new Refusal(
-      'upstream_failed',
-      `The provider "${provider}" answered with a redirect (${status}); ${advice}.`,
-      detail,
-    )
-  }
-  return new Refusal('upstream_failed', `The provider "${provider}" failed: ${said}`, detail)
+  return failure(status, said, detail)
 }
 
-function readError(body: string): { message: string; code: string | null; param: string | undefined } {
-  let error: unknown
-  try {
-    const parsed: unknown = JSON.parse(body)
-    error = member(parsed, 'error') ?? parsed
-  } catch {
-    return { message: '', code: null, param: undefined } // HTML of some proxy: of no use to the caller
+/** Everything that is the provider's own trouble. */
+function failure(status: number, said: string, detail: RefusalDetail): Refusal {
+  const who = `The provider "${detail.provider}"`
+  if (status === 429)
+    return new Refusal('upstream_rate_limited', `${who} limits its rate: ${said}`, { ...detail, retryCause: 'HTTP429' })
+  if (status === 408 || status === 504)
+    return new Refusal('upstream_timeout', `${who} ran out of time: ${said}`, { ...detail, retryCause: 'Timeout' })
+  if (status >= 300 && status < 400) {
+    const advice = 'redirects are not followed, the administrator has to correct its baseURL'
+    const { original: _, ...rest } = detail
+    return new Refusal('upstream_failed', `${who} answered with a redirect (${status}); ${advice}.`, rest)
   }
-  const message = typeof error === 'string' ? error : member(error, 'message')
-  const code = member(error, 'code')
-  const param = member(error, 'param')
-  return {
-    message: typeof message === 'string' ? message.slice(0, 2_000) : '',
-    code: typeof code === 'string' ? code : null,
-    param: typeof param === 'string' ? param : undefined,
-  }
+  const cause = status >= 500 ? { retryCause: 'HTTP5xx' as const } : {}
+  return new Refusal('upstream_failed', `${who} failed: ${said}`, { ...detail, ...cause })
+}
+
+/** The refusal for an error event of a stream whose status was 200. */
+export function failureIn(
+  { message, type, code }: SaidError,
+  { provider, format, data }: { provider: string; format: FormatName; data: string },
+): Refusal {
+  const said = message === '' ? 'it does not say why' : message.slice(0, 500)
+  const limited = RATE_LIMITED.test(`${type ?? ''} ${code ?? ''}`)
+  const reason: RefusalReason = limited ? 'upstream_rate_limited' : 'upstream_failed'
+  return new Refusal(reason, `The provider "${provider}" ${limited ? 'limits its rate' : 'failed'}: ${said}`, {
+    provider,
+    retryCause: limited ? 'HTTP429' : 'HTTP5xx',
+    original: { format, bytes: Buffer.from(data) },
+  })
 }
 
 /** `Retry-After` in seconds (RFC 9110: a number, or a date), at most an hour. */
 function readRetryAfter(header: string | string[] | undefined): number | undefined {
   if (typeof header !== 'string') return undefined
-  const seconds = /^\d+$/.test(header) ? Number(header) : Math.ceil((Date.parse(header) - Date.now()) / 1_000)
-  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), 3_600) : undefined
-}
-
-function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+  const seconds = /^\d+(\.\d+)?$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1_000
+  return Number.isFinite(seconds) ? Math.min(Math.max(Math.ceil(seconds), 0), 3_600) : undefined
 }

@@ -4,19 +4,20 @@ import { providerRow, providerRows } from '@smartflow/core/providers'
 import type { ChainItem, ProviderItem } from '@smartflow/core/snapshot/items'
 import type { TenantView } from '@smartflow/core/snapshot/view'
 import { matches } from '../exchange/pattern.ts'
-import type { Target } from '../exchange/target.ts'
-import type { Resolver } from '../ports/gateway.ts'
+import type { Target, TargetTerms } from '../exchange/target.ts'
+import type { Destinations, Resolver } from '../ports/gateway.ts'
+import { formatsOf } from './endpoint.ts'
 
 /** The resolver over the provider rows. Pure: the same tenant and name always give the same targets. */
 export const resolver: Resolver = {
-  targets(tenant, model, chain) {
-    const chosen = chain === undefined ? chainFor(tenant, model) : tenant.chains.find(({ name }) => name === chain)
-    if (chosen) return chainTargets(tenant, chosen, model)
+  destinations(tenant, asked, chain) {
+    const chosen = chain === undefined ? chainFor(tenant, asked) : tenant.chains.find(({ name }) => name === chain)
+    if (chosen) return chainDestinations(tenant, chosen, asked)
     for (const find of [byAlias, byPrefix, byAllowList, byPattern, byDefault]) {
-      const targets = find(tenant, model)
-      if (targets.length > 0) return targets
+      const targets = find(tenant, asked)
+      if (targets.length > 0) return { targets, bounds: { maxAttempts: targets.length, maxTotalDuration: undefined } }
     }
-    return []
+    return NOWHERE
   },
 
   known(tenant) {
@@ -33,14 +34,27 @@ function chainFor(tenant: TenantView, model: string): ChainItem | undefined {
   )
 }
 
+const NOWHERE: Destinations = { targets: [], bounds: { maxAttempts: 0, maxTotalDuration: undefined } }
+const ONCE: TargetTerms = {
+  timeout: undefined,
+  retry: { attempts: 0, baseDelay: 0, maxDelay: 0, jitterPercent: 0, on: [] },
+  breaker: undefined,
+}
+
 /** A chain's targets whose provider exists and serves the model; a target without a model takes the one asked for. */
-function chainTargets(tenant: TenantView, chain: ChainItem, asked: string): Target[] {
-  return chain.targets.flatMap(({ name, provider, model }) => {
+function chainDestinations(tenant: TenantView, chain: ChainItem, asked: string): Destinations {
+  const { maxAttempts, maxTotalDuration, breaker } = chain
+  const targets = chain.targets.flatMap(({ name, provider, model, timeout, retry }) => {
     const item = tenant.providers.get(provider)
     if (!item) return []
     const wanted = bare(item, model ?? asked)
-    return serves(item, wanted) ? [{ name, provider, preset: item.preset, model: wanted }] : []
+    return serves(item, wanted) ? [targetOf(item, { name, model: wanted, terms: { timeout, retry, breaker } })] : []
   })
+  return { targets, bounds: { maxAttempts, maxTotalDuration } }
+}
+
+function targetOf(item: ProviderItem, own: Pick<Target, 'name' | 'model' | 'terms'>): Target {
+  return { ...own, provider: item.name, preset: item.preset, formats: formatsOf(item) }
 }
 
 function byAlias(tenant: TenantView, model: string): Target[] {
@@ -81,7 +95,7 @@ function pick(tenant: TenantView, wanted: (item: ProviderItem) => string | undef
   const targets: Target[] = []
   for (const item of tenant.providers.values()) {
     const model = wanted(item)
-    if (model !== undefined) targets.push({ name: item.name, provider: item.name, preset: item.preset, model })
+    if (model !== undefined) targets.push(targetOf(item, { name: item.name, model, terms: ONCE }))
   }
   return targets
 }

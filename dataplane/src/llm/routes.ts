@@ -1,45 +1,55 @@
 // The HTTP surface of the LLM protocol.
-import type { ApiRoute, CallRoute, Route } from '../exchange/route.ts'
+import type { Dialect } from '../exchange/dialect.ts'
+import type { Answer, ApiRequest, ApiRoute, CallRoute, Route } from '../exchange/route.ts'
 import { Refusal } from '../exchange/refusal.ts'
+import { anthropicMessages } from './formats/anthropic-messages/dialect.ts'
+import { readCountTokens, readMessages } from './formats/anthropic-messages/read.ts'
 import { openaiChat } from './formats/openai-chat/dialect.ts'
 import { readChat } from './formats/openai-chat/read.ts'
 import { listModels } from './models.ts'
 
-const chat: CallRoute = {
-  kind: 'call',
-  listeners: ['proxy'],
-  method: 'POST',
-  path: '/v1/chat/completions',
-  dialect: openaiChat,
-  read: readChat,
+function call(path: string, dialect: Dialect, read: CallRoute['read']): CallRoute {
+  return { kind: 'call', listeners: ['proxy'], method: 'POST', path, dialect, read }
 }
 
-const models: ApiRoute = {
-  kind: 'api',
-  listeners: ['proxy'],
-  method: 'GET',
-  path: '/v1/models',
-  access: 'key',
-  answer: ({ presented }) => ({ status: 200, body: { object: 'list', data: presented ? listModels(presented) : [] } }),
+function api(path: string, access: ApiRoute['access'], answer: ApiRoute['answer']): ApiRoute {
+  return { kind: 'api', listeners: ['proxy'], method: 'GET', path, access, answer }
 }
 
-const model: ApiRoute = {
-  kind: 'api',
-  listeners: ['proxy'],
-  method: 'GET',
-  path: '/v1/models/:model',
-  access: 'key',
-  answer({ presented, params }) {
-    const found = presented && listModels(presented).find(({ id }) => id === params['model'])
-    if (!found)
-      throw new Refusal(
-        'model_not_found',
-        `The model "${params['model'] ?? ''}" is not in the list of this key; see GET /v1/models.`,
-        { param: 'model' },
-      )
-    return { status: 200, body: found }
-  },
+/** Callers who name an Anthropic version get Anthropic's page; others OpenAI's list. The entries are the same. */
+function models({ presented, headers, query }: ApiRequest): Answer {
+  const all = presented ? listModels(presented) : []
+  if (headers['anthropic-version'] === undefined) return { status: 200, body: { object: 'list', data: all } }
+  const limit = Number(query.get('limit') ?? 1_000)
+  const data = all.slice(0, Number.isSafeInteger(limit) && limit > 0 ? limit : 1_000)
+  const ends = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null }
+  return { status: 200, body: { data, has_more: data.length < all.length, ...ends } }
 }
 
-/** Chat completions and the model list (L01, L07). */
-export const llmRoutes: readonly Route[] = [chat, models, model]
+function model({ presented, params }: ApiRequest): Answer {
+  const found = presented && listModels(presented).find(({ id }) => id === params['model'])
+  if (!found)
+    throw new Refusal(
+      'model_not_found',
+      `The model "${params['model'] ?? ''}" is not in the list of this key; see GET /v1/models.`,
+      { param: 'model' },
+    )
+  return { status: 200, body: found }
+}
+
+/** The paths under which Anthropic's API is served: its own, and one of ours that no other API has (L02). */
+const ANTHROPIC = ['/v1/messages', '/anthropic/v1/messages']
+
+/** Chat completions, messages and the model list (L01, L02, L07). */
+export const llmRoutes: readonly Route[] = [
+  call('/v1/chat/completions', openaiChat, readChat),
+  ...ANTHROPIC.map(path => call(path, anthropicMessages, readMessages)),
+  ...ANTHROPIC.map(path => call(`${path}/count_tokens`, anthropicMessages, readCountTokens)),
+  api('/v1/models', 'key', models),
+  api('/anthropic/v1/models', 'key', models),
+  api('/v1/models/:model', 'key', model),
+  api('/anthropic/v1/models/:model', 'key', model),
+  // Claude Code asks for `HEAD /` to see whether anybody is there.
+  api('/', 'public', () => ({ status: 200, body: { name: 'smartflow', status: 'ok' } })),
+  api('/anthropic', 'public', () => ({ status: 200, body: { name: 'smartflow', status: 'ok' } })),
+]

@@ -83,6 +83,7 @@ function logOf({ record, content }: AuditEntry): object {
     ...whoOf(record),
     ...whatOf(record),
     ...(content === undefined ? {} : { request_content: content.request, response_content: content.response }),
+    ...complianceOf(record),
     metacache: {
       hit: record.cacheHit !== '',
       phase: record.cachePhase || null,
@@ -102,6 +103,34 @@ function logOf({ record, content }: AuditEntry): object {
     },
     attempts: record.attempts,
   }
+}
+
+/** For the published clients, whose scale is 100 for nothing found; `compliance_violations` only stands when there are some. */
+function complianceOf({ compliance }: AuditRecord): object {
+  if (!compliance) return {}
+  const { status, action, riskScore, violations } = compliance
+  const inForce = violations.filter(({ shadow }) => !shadow)
+  return {
+    ...(status === 'violated' ? { compliance_violations: JSON.stringify(inForce) } : {}),
+    compliance: {
+      has_violations: status === 'violated',
+      compliance_score: Math.round((1 - riskScore) * 100),
+      risk_score: riskScore,
+      risk_level: riskLevel(riskScore),
+      action,
+      violations: inForce.map(({ policy, guardrail, entity }) => `${policy}/${guardrail}: ${entity}`),
+      violations_details: violations,
+      pii_detected: [...new Set(inForce.map(({ entity }) => entity))].filter(entity => entity !== 'error'),
+      data_classification: inForce.length > 0 ? 'sensitive' : 'none',
+      regulatory_frameworks: [],
+      recommendations: [],
+    },
+  }
+}
+
+function riskLevel(riskScore: number): string {
+  if (riskScore >= 0.75) return 'high'
+  return riskScore >= 0.4 ? 'medium' : 'low'
 }
 
 function whoOf(record: AuditRecord): object {
@@ -136,7 +165,7 @@ function whatOf(record: AuditRecord): object {
     error: record.message === '' ? null : record.message,
     routing_strategy: cached ? 'cache' : 'direct',
     routing_reason: cached ? `cache_hit:tier=${record.cacheHit}` : `provider:${record.provider}`,
-    compliance_status: 'compliant',
+    compliance_status: record.compliance?.status ?? 'compliant',
     degraded: record.degraded,
     config_version: record.config,
   }

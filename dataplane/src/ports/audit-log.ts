@@ -1,6 +1,25 @@
 // The record of every call, refused ones too (O03). Metadata and content are kept apart.
 import type { Micros } from '@smartflow/core/money'
 
+/** What guardrails found in a call; never the text itself. */
+export interface ComplianceNote {
+  /** Something was found by a guardrail in force; a shadow's findings violate nothing. */
+  readonly status: 'compliant' | 'violated'
+  /** The strongest action taken. */
+  readonly action: 'allow' | 'log' | 'redact' | 'block'
+  /** 0 to 1; the worse of the two directions. */
+  readonly riskScore: number
+  readonly violations: readonly {
+    readonly direction: 'request' | 'reply'
+    readonly policy: string
+    readonly guardrail: string
+    readonly entity: string
+    readonly count: number
+    readonly action: 'Block' | 'Redact' | 'AllowAndLog'
+    readonly shadow: boolean
+  }[]
+}
+
 /** One call as it is remembered: at most 4 KB of metadata. Times are epoch milliseconds, money micro-dollars. */
 export interface AuditRecord {
   readonly id: string
@@ -43,7 +62,10 @@ export interface AuditRecord {
     ms: number
     error?: string
   }[]
+  /** Names of those that concern the call, the highest priority first. */
   readonly policies: readonly string[]
+  /** Absent when no guardrail looked. */
+  readonly compliance?: ComplianceNote
   readonly tags: readonly string[]
   readonly degraded: boolean
   readonly config: string

@@ -6,12 +6,14 @@ import { REFUSALS } from '../exchange/refusal.ts'
 export const plainDialect: Pick<Dialect, 'refuse'> = {
   refuse(refusal, requestId) {
     const row = REFUSALS[refusal.reason]
-    const { retryAfter } = refusal.detail
+    const { retryAfter, violations, riskScore } = refusal.detail
     const error = {
       message: refusal.message,
       type: row.type,
       code: row.code,
       ...(retryAfter === undefined ? {} : { retry_after: retryAfter }),
+      ...(violations === undefined ? {} : { violations }),
+      ...(riskScore === undefined ? {} : { risk_score: riskScore }),
     }
     return Buffer.from(JSON.stringify({ error, ...(requestId === '' ? {} : { request_id: requestId }) }))
   },

@@ -122,6 +122,56 @@ describe('replyHeaders', () => {
   })
 })
 
+describe('the headers of policies', () => {
+  const identified: Fact = {
+    kind: 'identified',
+    user: undefined,
+    policies: ['enterprise', 'caching'],
+    content: { keep: false, maxBytes: 0 },
+  }
+  const violation = { policy: 'enterprise', guardrail: 'pii', entity: 'email', count: 2 } as const
+  const verdict = (direction: 'request' | 'reply', more: Partial<Extract<Fact, { kind: 'verdict' }>> = {}): Fact => ({
+    kind: 'verdict',
+    direction,
+    policies: ['enterprise'],
+    action: 'allow',
+    violations: [],
+    riskScore: 0,
+    masked: undefined,
+    ...more,
+  })
+
+  it('say which policies concern a call, and the strongest action of both directions with its reasons', () => {
+    const trace = [
+      identified,
+      verdict('request', { action: 'redact', violations: [{ ...violation, action: 'Redact', shadow: false }] }),
+      verdict('reply', { violations: [{ ...violation, entity: 'card', action: 'Block', shadow: true }] }),
+    ]
+    expect(seen(replyHeaders(trace, 'id', 1))).toMatchObject({
+      'x-smartflow-policies': 'enterprise, caching',
+      'x-smartflow-policy-action': 'redact',
+      'x-smartflow-policy-reason': 'enterprise/pii: email',
+    })
+  })
+
+  it('are left out where they would say nothing', () => {
+    expect(Object.keys(seen(replyHeaders([{ ...identified, policies: [] }], 'id', 1))).join()).not.toMatch(/polic/)
+    expect(seen(replyHeaders([identified], 'id', 1))).not.toHaveProperty('x-smartflow-policy-action')
+    expect(seen(replyHeaders([identified, verdict('request')], 'id', 1))).toMatchObject({
+      'x-smartflow-policy-action': 'allow',
+    })
+  })
+
+  it('say of a refusal who blocked and why, in letters that a header carries, and not more than a proxy takes', () => {
+    const violations = Array.from({ length: 200 }, (_, at) => `enterprise/研${at}: card`)
+    const no = new Refusal('policy_blocked', 'x', { violations, riskScore: 1, policies: ['enterprise'] })
+    const headers = seen(refusalHeaders(no, 'id'))
+    expect(headers).toMatchObject({ 'x-smartflow-policies': 'enterprise', 'x-smartflow-policy-action': 'block' })
+    expect(headers['x-smartflow-policy-reason']).toMatch(/^enterprise\/%E7%A0%940: card, /)
+    expect(headers['x-smartflow-policy-reason']?.length).toBeLessThanOrEqual(1_024)
+  })
+})
+
 describe('refusalHeaders', () => {
   it('says when to try again, and to OpenAI clients that an hour is too long for them', () => {
     expect(

@@ -1,11 +1,13 @@
 // The gateway's own reply headers: a fold of the call's trace (design: From outside, reply headers; O02).
 import { formatUSD } from '@smartflow/core/money'
-import { factOf, type LookedUp, type Trace } from '../exchange/facts.ts'
+import { factOf, type LookedUp, strongest, type Trace } from '../exchange/facts.ts'
 import type { BudgetState, RateState } from '../exchange/limits.ts'
 import type { Refusal } from '../exchange/refusal.ts'
 
 /** The published clients wait at most this long for a Retry-After. */
 const MAX_CLIENT_WAIT_SECONDS = 60
+
+const MAX_LISTED = 1_024
 
 /** Header names and values in turn, as node:http takes them without making an object of them first. */
 export type HeaderList = string[]
@@ -15,6 +17,7 @@ export function replyHeaders(trace: Trace, requestId: string, durationMs: number
   const headers = idHeaders(requestId)
   headers.push('x-smartflow-duration-ms', durationMs.toFixed(1))
   addCache(headers, factOf(trace, 'looked-up'))
+  addPolicy(headers, trace)
   const provider = factOf(trace, 'attempted')?.provider
   if (provider !== undefined) headers.push('x-smartflow-provider', provider)
   const settled = factOf(trace, 'settled')
@@ -28,15 +31,17 @@ export function replyHeaders(trace: Trace, requestId: string, durationMs: number
   return headers
 }
 
-/** Headers of a refusal: the request id, when to retry, and the limit that said no. */
+/** Headers of a refusal: the request id, when to retry, and the limit or the policies that said no. */
 export function refusalHeaders({ detail }: Refusal, requestId: string): HeaderList {
   const headers = idHeaders(requestId)
-  const { retryAfter, budget, rate, provider, allow } = detail
+  const { retryAfter, budget, rate, provider, allow, policies, violations } = detail
   if (allow) headers.push('allow', allow.join(', '))
   if (retryAfter !== undefined) headers.push('retry-after', String(retryAfter))
   // OpenAI's clients give up waiting after a minute and then retry at once, for nothing.
   if (retryAfter !== undefined && retryAfter > MAX_CLIENT_WAIT_SECONDS) headers.push('x-should-retry', 'false')
   if (provider !== undefined) headers.push('x-smartflow-provider', provider)
+  if (policies) headers.push('x-smartflow-policies', listed(policies), 'x-smartflow-policy-action', 'block')
+  if (policies && violations) headers.push('x-smartflow-policy-reason', listed(violations))
   addBudget(headers, budget)
   addRate(headers, rate)
   return headers
@@ -54,6 +59,24 @@ function addCache(headers: HeaderList, looked: LookedUp | undefined): void {
   if (looked.hit === undefined) return
   headers.push('x-smartflow-cache-phase', looked.phase)
   if (looked.provider !== undefined) headers.push('x-smartflow-provider', looked.provider)
+}
+
+/** Which policies concern the call, and what their guardrails did about what they found by now (P01). */
+function addPolicy(headers: HeaderList, trace: Trace): void {
+  const policies = factOf(trace, 'identified')?.policies ?? []
+  if (policies.length === 0) return
+  headers.push('x-smartflow-policies', listed(policies))
+  const verdicts = trace.filter(fact => fact.kind === 'verdict')
+  if (verdicts.length === 0) return
+  headers.push('x-smartflow-policy-action', strongest(verdicts.map(({ action }) => action)))
+  const found = verdicts.flatMap(({ violations }) => violations).filter(({ shadow }) => !shadow)
+  const reasons = found.map(({ policy, guardrail, entity }) => `${policy}/${guardrail}: ${entity}`)
+  if (reasons.length > 0) headers.push('x-smartflow-policy-reason', listed(reasons))
+}
+
+/** Bounded: the head of a reply has to pass the proxies in front. */
+function listed(texts: readonly string[]): string {
+  return printable([...new Set(texts)].join(', ')).slice(0, MAX_LISTED)
 }
 
 function tightest(budgets: readonly BudgetState[]): BudgetState | undefined {

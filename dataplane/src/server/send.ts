@@ -14,8 +14,6 @@ const STREAM_HEADERS: HeaderList = [
   'x-accel-buffering: no',
 ].flatMap(line => line.split(': '))
 const JSON_TYPE: HeaderList = ['content-type', 'application/json']
-/** Bodies up to this are sent in one piece with the head. */
-const ONE_WRITE_BYTES = 16 * 1024
 const COST_HEADER = 'x-smartflow-response-cost'
 /** After an early refusal the rest of an upload is thrown away this long, so that the caller reads the answer and not a reset. */
 export const LINGER_MS = 5_000
@@ -34,8 +32,14 @@ export async function sendReply(
   const body = await gather(reply)
   const headers = headOf(exchange, reply)
   headers.push(...JSON_TYPE)
-  const bytes = reply.status === 200 ? exchange.call.dialect.decorate(body, decorationOf(exchange, reply)) : body
-  sendBytes(response, reply.status, bytes, headers)
+  const text = body.toString('latin1')
+  const { dialect } = exchange.call
+  sendText(
+    response,
+    reply.status,
+    reply.status === 200 ? dialect.decorate(text, decorationOf(exchange, reply)) : text,
+    headers,
+  )
 }
 
 /** Sends a refusal in the caller's dialect; inside a stream that has begun, as its last event. */
@@ -53,15 +57,19 @@ export function sendRefusal(
   sendBytes(response, refusal.status, body, [...refusalHeaders(refusal, requestId), ...JSON_TYPE])
 }
 
-/** Sends a complete body; a small one in one write with its head, which Node only does for strings. */
+/** Sends a complete body. */
 export function sendBytes(response: ServerResponse, status: number, body: Buffer, headers: HeaderList): void {
+  sendText(response, status, body.toString('latin1'), headers)
+}
+
+/** The same of a body whose characters are its bytes: head and body leave in one write, which Node only does for strings. */
+function sendText(response: ServerResponse, status: number, body: string, headers: HeaderList): void {
   const uploading = isUploading(response.req)
   if (uploading && response.req.headers.expect !== undefined) headers.push('connection', 'close')
   headers.push('content-length', String(body.length))
   response.writeHead(status, headers)
   if (uploading) endAfterUpload(response, body)
-  else if (body.length <= ONE_WRITE_BYTES) response.end(body.toString('latin1'), 'latin1')
-  else response.end(body)
+  else response.end(body, 'latin1')
 }
 
 function isUploading({ complete, headers }: IncomingMessage): boolean {
@@ -69,9 +77,9 @@ function isUploading({ complete, headers }: IncomingMessage): boolean {
 }
 
 /** Sends the body at once, and ends the answer (which may close the connection) when the upload has ended. */
-function endAfterUpload(response: ServerResponse, body: Buffer): void {
+function endAfterUpload(response: ServerResponse, body: string): void {
   const { req } = response
-  response.write(body)
+  response.write(body, 'latin1')
   const timer = setTimeout(() => req.destroy(), LINGER_MS)
   const end = (): void => {
     clearTimeout(timer)

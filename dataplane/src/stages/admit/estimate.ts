@@ -15,6 +15,7 @@ export function estimate(
   prices: Iterable<Price | undefined>,
   factor: number,
 ): { amount: Micros; tokens: number } {
+  if (call.operation === 'count-tokens') return { amount: 0, tokens: 0 }
   const prompt = Math.ceil(call.estimatedPromptTokens * factor)
   const { choices } = call
   let amount = 0
@@ -23,7 +24,7 @@ export function estimate(
     if (!price) continue
     const completion =
       Math.min(call.maxTokens ?? DEFAULT_COMPLETION_TOKENS, price.maxOutputTokens ?? Infinity) * choices
-    const usage = { prompt, cachedPrompt: 0, completion, reasoning: 0, source: 'counted' as const }
+    const usage = { prompt, cachedPrompt: 0, cacheWrite: 0, completion, reasoning: 0, source: 'counted' as const }
     amount = Math.max(amount, costOf(usage, price))
     tokens = Math.min(tokens, prompt + completion)
   }

@@ -1,11 +1,14 @@
 // Folds the trace of a call into its record (O03).
-import { factOf, type Attempted, type Trace } from '../../exchange/facts.ts'
+import { factOf, strongest, type Attempted, type Trace } from '../../exchange/facts.ts'
 import type { Received } from '../../exchange/stage.ts'
 import { NO_USAGE } from '../../exchange/usage.ts'
 import type { AuditRecord } from '../../ports/audit-log.ts'
 
 /** Attempts listed in a record; a chain is bounded, and a record has to stay under 4 KB. */
 const MAX_ATTEMPTS = 16
+
+/** Kinds of findings listed in a record. */
+const MAX_VIOLATIONS = 16
 
 /** The record of a call that went through the pipeline. `now` is the moment of its end. */
 export function recordOf(exchange: Received, end: { status: number; outcome: string }, now: number): AuditRecord {
@@ -27,7 +30,8 @@ export function recordOf(exchange: Received, end: { status: number; outcome: str
     durationMs: now - exchange.receivedAt,
     upstreamMs: Math.round(attempts.reduce((sum, { durationMs }) => sum + durationMs, 0)),
     attempts: attempts.slice(0, MAX_ATTEMPTS).map(attemptOf),
-    policies: [],
+    policies: factOf(trace, 'identified')?.policies ?? [],
+    ...complianceOf(trace),
     tags: call.tags,
     degraded: held?.degraded !== undefined,
     config: `${snapshot.version.epoch}.${snapshot.version.generation}`,
@@ -63,6 +67,23 @@ function usageOf(trace: Trace, attempts: readonly Attempted[], requested: string
     usageSource: source,
     cost: settled?.cost ?? 0,
     priced: settled?.priced ?? true,
+  }
+}
+
+/** What guardrails said of both directions. */
+function complianceOf(trace: Trace): Pick<AuditRecord, 'compliance'> {
+  const verdicts = trace.filter(fact => fact.kind === 'verdict')
+  if (verdicts.length === 0) return {}
+  const violations = verdicts.flatMap(({ direction, violations: found }) =>
+    found.map(violation => ({ direction, ...violation })),
+  )
+  return {
+    compliance: {
+      status: violations.some(({ shadow }) => !shadow) ? 'violated' : 'compliant',
+      action: strongest(verdicts.map(({ action }) => action)),
+      riskScore: Math.max(...verdicts.map(({ riskScore }) => riskScore)),
+      violations: violations.slice(0, MAX_VIOLATIONS),
+    },
   }
 }
 

@@ -1,6 +1,6 @@
 // audit: opens the record at the door and writes it at the end, whatever happened in between.
 import { asRefusal, type Refusal } from '../../exchange/refusal.ts'
-import { factOf } from '../../exchange/facts.ts'
+import { factOf, type Refused } from '../../exchange/facts.ts'
 import type { Reply } from '../../exchange/reply.ts'
 import type { Received, Stage } from '../../exchange/stage.ts'
 import { type Ending, watch } from '../../exchange/streams.ts'
@@ -16,7 +16,7 @@ export function audit(gateway: Gateway): Stage<Received, Received> {
       reply = await next(exchange)
     } catch (error) {
       const refusal = asRefusal(error)
-      exchange.trace.push({ kind: 'refused', reason: refusal.reason, status: refusal.status, message: refusal.message })
+      exchange.trace.push(refusedBy(refusal))
       write(gateway, exchange, { status: refusal.status, outcome: outcomeOf(exchange, refusal) }, undefined)
       throw refusal
     }
@@ -27,11 +27,25 @@ export function audit(gateway: Gateway): Stage<Received, Received> {
 function recorded(gateway: Gateway, exchange: Received, reply: Reply): Reply {
   const content = factOf(exchange.trace, 'identified')?.content
   const keep = content?.keep === true ? new Keep(content.maxBytes) : undefined
+  let begun = false
   const frames = watch(reply.frames, {
-    ...(keep ? { each: frame => keep.add(frame.bytes) } : {}),
-    done: ending => write(gateway, exchange, { status: reply.status, outcome: howItEnded(exchange, ending) }, keep),
+    each(frame) {
+      begun = true
+      keep?.add(frame.bytes)
+    },
+    done(ending) {
+      const refusal = ending.how === 'failed' ? asRefusal(ending.error) : undefined
+      if (refusal) exchange.trace.push(refusedBy(refusal))
+      // The head leaves with the first frame of a stream, or with the whole body: until then a failure is the answer.
+      const status = refusal && !(begun && reply.streams) ? refusal.status : reply.status
+      write(gateway, exchange, { status, outcome: howItEnded(exchange, ending) }, keep)
+    },
   })
   return { ...reply, frames }
+}
+
+function refusedBy({ reason, status, message }: Refusal): Refused {
+  return { kind: 'refused', reason, status, message }
 }
 
 function write(
@@ -41,8 +55,14 @@ function write(
   keep: Keep | undefined,
 ): void {
   const record = recordOf(exchange, end, gateway.now())
-  gateway.audit.append(record, keep && { request: keep.cut(exchange.call.body.bytes), response: keep.bytes() })
+  gateway.audit.append(record, keep && { request: keep.cut(requestOf(exchange)), response: keep.bytes() })
   gateway.observe(record)
+}
+
+/** As the provider saw it: what a policy masked is not kept either. */
+function requestOf({ trace, call }: Received): Buffer {
+  const verdict = trace.find(fact => fact.kind === 'verdict' && fact.direction === 'request')
+  return (verdict?.kind === 'verdict' ? verdict.masked : undefined) ?? call.body.bytes
 }
 
 function howItEnded({ signal }: Received, ending: Ending): string {

@@ -12,6 +12,7 @@ const Head = z.object({
   usage: z.object({
     prompt: z.int().nonnegative(),
     cachedPrompt: z.int().nonnegative(),
+    cacheWrite: z.int().nonnegative().default(0),
     completion: z.int().nonnegative(),
     reasoning: z.int().nonnegative(),
     source: z.enum(['reported', 'counted']),

@@ -7,12 +7,13 @@ import { exactKey } from './key.ts'
 export function lookUp(gateway: Gateway, exchange: Identified): Lookup | undefined {
   const { call, rights, presented } = exchange
   const { cache } = rights.policy
-  if (!cache?.enabled || (!call.cacheControl.read && !call.cacheControl.write)) return undefined
+  if (!cache?.enabled || call.operation !== 'chat' || (!call.cacheControl.read && !call.cacheControl.write))
+    return undefined
   const limit = cache.maxTemperaturePercent
   if (limit !== undefined && (call.temperature ?? 1) * 100 > limit) return undefined
   const key = exactKey(exchange, cache.scope)
-  if (!call.cacheControl.read) return { key, memory: undefined, redis: undefined }
+  if (!call.cacheControl.read) return { key, call, memory: undefined, redis: undefined }
   const tenant = presented.tenant.item.name
   const memory = gateway.memoryCache.getNow(tenant, key)
-  return { key, memory, redis: memory === undefined ? gateway.redisCache.get(tenant, key) : undefined }
+  return { key, call, memory, redis: memory === undefined ? gateway.redisCache.get(tenant, key) : undefined }
 }

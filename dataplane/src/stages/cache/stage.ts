@@ -8,6 +8,7 @@ import { costOf } from '../../exchange/usage.ts'
 import type { Gateway } from '../../ports/gateway.ts'
 import { type Entry, packEntry, unpackEntry } from './entry.ts'
 import { Flights, follow, type Land } from './flights.ts'
+import { lookUp } from './lookup.ts'
 
 /** Seconds an entry may live at most, whatever a header asks for. */
 const MAX_TTL = 30 * 24 * 3_600
@@ -19,8 +20,16 @@ type Hit = { readonly from: 'memory' | 'redis' | 'flight'; readonly entry: Entry
 /** Exact phase only: memory → Redis exact → single flight. A hit costs nothing and is served in the caller's form (C01-C04). */
 export function cache(gateway: Gateway): Stage<Admitted, Admitted> {
   const flights = new Flights()
-  return next => exchange =>
-    exchange.lookup ? answer(gateway, { ...exchange, lookup: exchange.lookup }, next, flights) : next(exchange)
+  return next => exchange => {
+    const lookup = lookupOf(gateway, exchange)
+    return lookup ? answer(gateway, { ...exchange, lookup }, next, flights) : next(exchange)
+  }
+}
+
+/** The early look, unless a policy changed the call since: then what was found answers something else. */
+function lookupOf(gateway: Gateway, exchange: Admitted): Lookup | undefined {
+  const { lookup, call } = exchange
+  return lookup === undefined || lookup.call === call ? lookup : lookUp(gateway, exchange)
 }
 
 /** An exchange for which a policy switches the cache on. */

@@ -4,11 +4,11 @@ import type { KeyItem, PolicyItem } from '@smartflow/core/snapshot/items'
 import type { TenantView } from '@smartflow/core/snapshot/view'
 import { matches } from '../../exchange/pattern.ts'
 import { Refusal } from '../../exchange/refusal.ts'
-import type { EffectivePolicy, Presented, Rights } from '../../exchange/stage.ts'
+import type { EffectivePolicy, Guard, Presented, Rights } from '../../exchange/stage.ts'
 import type { Scope } from '../../exchange/limits.ts'
 import type { Target } from '../../exchange/target.ts'
 import type { Price } from '../../exchange/usage.ts'
-import type { Gateway } from '../../ports/gateway.ts'
+import type { Destinations, Gateway } from '../../ports/gateway.ts'
 
 const NOTHING_KEPT: EffectivePolicy['audit'] = { content: 'Drop', maxBytes: 0 }
 /** Pairs of key and model remembered per tenant configuration; a caller could ask for any number of names. */
@@ -47,13 +47,13 @@ function rightsOf(gateway: Pick<Gateway, 'resolver' | 'prices'>, presented: Pres
       { param: 'model' },
     )
   }
-  const targets = targetsOf(gateway, presented, model)
+  const { targets, bounds } = destinationsOf(gateway, presented, model)
   const prices = new Map<Target, Price | undefined>()
   for (const target of targets) {
     const provider = tenant.providers.get(target.provider)
     prices.set(target, provider && gateway.prices.find(provider, target.model))
   }
-  return { policy: effectivePolicy(presented, model), targets, prices, scopes: scopesOf(presented) }
+  return { policy: effectivePolicy(presented, model), targets, bounds, prices, scopes: scopesOf(presented) }
 }
 
 /** The key, its team, its tenant: those of them that are limited. */
@@ -65,12 +65,12 @@ function scopesOf({ tenant, key }: Presented): Scope[] {
   return scopes.filter(({ budget, rateLimit }) => budget !== undefined || rateLimit !== undefined)
 }
 
-function targetsOf(
+function destinationsOf(
   { resolver }: Pick<Gateway, 'resolver'>,
   { tenant, key }: Presented,
   model: string,
-): readonly Target[] {
-  const all = resolver.targets(tenant, model, key.chain)
+): Destinations {
+  const { targets: all, bounds } = resolver.destinations(tenant, model, key.chain)
   if (all.length === 0) {
     throw new Refusal(
       'model_not_found',
@@ -86,7 +86,7 @@ function targetsOf(
       { param: 'model' },
     )
   }
-  return allowed
+  return { targets: allowed, bounds }
 }
 
 /** A provider is named as `namespace/name`, or by its name alone. */
@@ -96,14 +96,29 @@ function mayUse({ providers }: KeyItem, { provider }: Target): boolean {
 
 /** Policies that concern this caller, merged: for each part the one with the highest priority wins. */
 function effectivePolicy({ tenant, key }: Presented, model: string): EffectivePolicy {
-  let cache: PolicyItem['cache']
-  let audit: PolicyItem['audit']
-  for (const policy of tenant.policies) {
-    if (!concerns(policy.scope, key, model)) continue
-    cache ??= policy.cache
-    audit ??= policy.audit
+  const policies = tenant.policies.filter(({ scope }) => concerns(scope, key, model))
+  return {
+    names: policies.map(({ name }) => name),
+    cache: policies.find(({ cache }) => cache !== undefined)?.cache,
+    audit: policies.find(({ audit }) => audit !== undefined)?.audit ?? NOTHING_KEPT,
+    ...guardsOf(policies),
+    holdBack: Math.min(...policies.map(({ holdBack }) => holdBack)),
   }
-  return { cache, audit: audit ?? NOTHING_KEPT }
+}
+
+/** By name, so that a policy overrides, or switches off, what one of a lower priority says (P01). */
+function guardsOf(policies: readonly PolicyItem[]): Pick<EffectivePolicy, 'guards' | 'allowRewriteNative'> {
+  const winners = new Map<string, { guard: Guard; policy: PolicyItem }>()
+  for (const policy of policies) {
+    for (const item of policy.guardrails) {
+      if (!winners.has(item.name)) winners.set(item.name, { guard: { policy: policy.name, item }, policy })
+    }
+  }
+  const inForce = [...winners.values()].filter(({ guard }) => guard.item.mode !== 'Disabled')
+  return {
+    guards: inForce.map(({ guard }) => guard),
+    allowRewriteNative: inForce.every(({ policy }) => policy.allowRewriteNative),
+  }
 }
 
 function concerns(scope: PolicyItem['scope'], key: KeyItem, model: string): boolean {

@@ -12,8 +12,13 @@ export function identify(gateway: Gateway): Stage<Received, Identified> {
     const { key } = presented
     refuseUnusable(presented, gateway.now())
     const rights = book.rights(presented, call.model)
-    const { content, maxBytes } = rights.policy.audit
-    trace.push({ kind: 'identified', user: key.user ?? call.userId, content: { keep: content === 'Keep', maxBytes } })
+    const { names, audit } = rights.policy
+    trace.push({
+      kind: 'identified',
+      user: key.user ?? call.userId,
+      policies: names,
+      content: { keep: audit.content === 'Keep', maxBytes: audit.maxBytes },
+    })
     return next({ ...exchange, rights })
   }
 }

@@ -2,11 +2,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Refusal } from '../../../exchange/refusal.ts'
 import { of } from '../../../exchange/streams.ts'
+import { openEventStream } from '../../event-stream.ts'
 import { openaiChat } from './dialect.ts'
+import { openaiChatFormat } from './format.ts'
 import { StreamMeter, wholeMeter } from './meter.ts'
 import { readChat } from './read.ts'
 import { replayChunks } from './replay.ts'
-import { streamReply } from './stream.ts'
 
 const ask = (extra: object = {}): Buffer =>
   Buffer.from(JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content: 'hi' }], ...extra }))
@@ -35,11 +36,16 @@ async function read(
   chunks: readonly (string | Buffer)[],
   more: Partial<typeof options> = {},
 ): Promise<{ text: string; meter: StreamMeter }> {
-  const { frames, meter } = await streamReply(of(...chunks.map(part => Buffer.from(part))), { ...options, ...more })
+  const { provider, promptTokens, count, dropUsage, broken } = { ...options, ...more }
+  const meter = new StreamMeter(promptTokens, count)
+  const call = readChat(ask({ stream: true }), {})
+  const manners = openaiChatFormat.manners(call, { model: 'gpt-4o', streamUsage: dropUsage })
+  const source = of(...chunks.map(part => Buffer.from(part)))
+  const frames = await openEventStream(source, { provider, format: 'openai-chat', manners, meter, broken })
   const parts: Buffer[] = []
   for (let result = await frames.next(); result.done !== true; result = await frames.next())
     parts.push(result.value.bytes)
-  return { text: Buffer.concat(parts).toString(), meter: meter as StreamMeter }
+  return { text: Buffer.concat(parts).toString(), meter }
 }
 
 describe('readChat', () => {
@@ -123,6 +129,7 @@ describe('a stream', () => {
     expect(meter.read().usage).toEqual({
       prompt: 5,
       cachedPrompt: 0,
+      cacheWrite: 0,
       completion: 'Hello'.length,
       reasoning: 0,
       source: 'counted',
@@ -174,8 +181,8 @@ describe('a stream', () => {
 
 describe('the dialect', () => {
   it('puts its members in front of a whole body and touches nothing else', () => {
-    const body = Buffer.from('{ "id":"x",  "n":1.0 }')
-    const decorated = openaiChat.decorate(body, { provider: 'mock', cached: true, hitType: 'exact' }).toString()
+    const body = '{ "id":"x",  "n":1.0 }'
+    const decorated = openaiChat.decorate(body, { provider: 'mock', cached: true, hitType: 'exact' })
     expect(decorated).toBe('{"provider":"mock","cached":true,"cache_hit_type":"exact", "id":"x",  "n":1.0 }')
   })
 
@@ -202,6 +209,7 @@ describe('the dialect', () => {
     expect(wholeMeter(body, { provider: 'acme', promptTokens: 5, count }).read().usage).toEqual({
       prompt: 5,
       cachedPrompt: 0,
+      cacheWrite: 0,
       completion: 7,
       reasoning: 0,
       source: 'counted',

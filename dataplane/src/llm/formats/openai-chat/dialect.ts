@@ -2,6 +2,7 @@
 import type { Dialect } from '../../../exchange/dialect.ts'
 import { REFUSALS, type Refusal } from '../../../exchange/refusal.ts'
 import { END_EVENT, endMarkerAt } from './end-marker.ts'
+import { textsOfEvent, textsOfReply, textsOfRequest } from './lens.ts'
 import { wholeMeter } from './meter.ts'
 import { replayChunks } from './replay.ts'
 
@@ -16,8 +17,8 @@ export const openaiChat: Dialect = {
 
   decorate(body, { provider, cached, hitType }) {
     const rest = withoutOwn(body)
-    const front = `{"provider":${JSON.stringify(provider)},"cached":${cached},"cache_hit_type":${JSON.stringify(hitType)},`
-    return Buffer.concat([Buffer.from(front), rest.subarray(rest.indexOf('{') + 1)])
+    const type = hitType === null ? 'null' : `"${hitType}"`
+    return `{"provider":"${provider}","cached":${cached},"cache_hit_type":${type},${rest.slice(rest.indexOf('{') + 1)}`
   },
 
   commentBeforeEnd(frame, comment) {
@@ -27,23 +28,27 @@ export const openaiChat: Dialect = {
   },
 
   replay: replayChunks,
-  meterOf: wholeMeter,
+  meterOf: body => wholeMeter(body),
+  textsOfRequest,
+  textsOfReply,
+  textsOfEvent,
 }
 
 /** Members that the gateway puts in front. */
-const OWN = ['provider', 'cached', 'cache_hit_type']
+const OWN = ['"provider"', '"cached"', '"cache_hit_type"']
 
 /** Some providers have members of these names: what stands twice, parsers read differently. Only then is a body written again. */
-function withoutOwn(body: Buffer): Buffer {
-  if (!OWN.some(name => body.includes(`"${name}"`))) return body
-  const members: [string, unknown][] = Object.entries(JSON.parse(body.toString()))
-  return Buffer.from(JSON.stringify(Object.fromEntries(members.filter(([name]) => !OWN.includes(name)))))
+function withoutOwn(body: string): string {
+  if (!OWN.some(name => body.includes(name))) return body
+  const members: [string, unknown][] = Object.entries(JSON.parse(Buffer.from(body, 'latin1').toString()))
+  const kept = members.filter(([name]) => !OWN.includes(`"${name}"`))
+  return Buffer.from(JSON.stringify(Object.fromEntries(kept))).toString('latin1')
 }
 
 /** OpenAI's error object, with the members that the published clients read beside it. */
 function errorBody(refusal: Refusal, requestId: string): object {
   const row = REFUSALS[refusal.reason]
-  const { retryAfter, param, provider } = refusal.detail
+  const { retryAfter, param, provider, violations, riskScore } = refusal.detail
   return {
     error: {
       message: refusal.message,
@@ -52,6 +57,8 @@ function errorBody(refusal: Refusal, requestId: string): object {
       code: refusal.detail.code ?? row.code,
       ...(retryAfter === undefined ? {} : { retry_after: retryAfter }),
       ...(provider === undefined ? {} : { provider }),
+      ...(violations === undefined ? {} : { violations }),
+      ...(riskScore === undefined ? {} : { risk_score: riskScore }),
     },
     request_id: requestId,
   }

@@ -24,6 +24,7 @@ const Chunk = z.looseObject({
             role: z.string().optional(),
             content: z.string().nullish(),
             refusal: z.string().nullish(),
+            reasoning_content: z.string().nullish(),
             tool_calls: z.array(ToolCallDelta).nullish(),
           })
           .optional(),
@@ -43,12 +44,15 @@ interface ToolCall {
 interface Choice {
   content: string
   refusal: string
+  reasoning: string
   tools: Map<number, ToolCall>
+  /** Where the call of an index stands in `tools`. */
+  at: Map<number, number>
   finish: string | undefined
 }
 
 /** Members of a delta that the fold understands; a stream with others is not stored, so that nothing is lost in a replay. */
-const UNDERSTOOD = new Set(['role', 'content', 'refusal', 'tool_calls'])
+const UNDERSTOOD = new Set(['role', 'content', 'refusal', 'reasoning_content', 'tool_calls'])
 
 /** Add the data of each event in order, then ask. */
 export class ChunkFold {
@@ -83,11 +87,11 @@ export class ChunkFold {
     return this.#choices.get(0)?.finish
   }
 
-  /** All text that was generated: content, refusals, tool names and arguments. */
+  /** All text that was generated: thoughts, content, refusals, tool names and arguments. */
   text(): string {
     let text = ''
     for (const choice of this.#choices.values()) {
-      text += choice.content + choice.refusal
+      text += choice.reasoning + choice.content + choice.refusal
       for (const tool of choice.tools.values()) text += tool.name + tool.arguments
     }
     return text
@@ -130,7 +134,7 @@ export class ChunkFold {
     finish_reason: finish,
     logprobs,
   }: NonNullable<z.infer<typeof Chunk>['choices']>[number]): void {
-    const choice = this.#choices.get(index) ?? { content: '', refusal: '', tools: new Map(), finish: undefined }
+    const choice = this.#choices.get(index) ?? emptyChoice()
     this.#choices.set(index, choice)
     if (finish !== undefined && finish !== null) choice.finish = finish
     if (logprobs !== undefined && logprobs !== null) this.#lossy = true
@@ -138,19 +142,34 @@ export class ChunkFold {
     if (Object.keys(delta).some(name => !UNDERSTOOD.has(name))) this.#lossy = true
     choice.content += delta.content ?? ''
     choice.refusal += delta.refusal ?? ''
+    choice.reasoning += delta.reasoning_content ?? ''
     for (const tool of delta.tool_calls ?? []) this.#tool(choice, tool)
   }
 
   #tool(choice: Choice, delta: z.infer<typeof ToolCallDelta>): void {
     this.toolCalls = true
-    const at = delta.index ?? 0
-    const tool = choice.tools.get(at) ?? { id: '', type: 'function', name: '', arguments: '' }
-    choice.tools.set(at, tool)
-    if (delta.id !== undefined) tool.id = delta.id
+    const tool = toolAt(choice, delta.index ?? 0, delta.id ?? '')
+    if (delta.id) tool.id = delta.id
     if (delta.type !== undefined) tool.type = delta.type
     tool.name += delta.function?.name ?? ''
     tool.arguments += delta.function?.arguments ?? ''
   }
+}
+
+/** A new id is a new call, whatever the index says: some providers send none, or always 0. */
+function toolAt({ tools, at }: Choice, index: number, id: string): ToolCall {
+  const place = at.get(index)
+  const known = place === undefined ? undefined : tools.get(place)
+  if (known && (id === '' || known.id === '' || id === known.id)) return known
+  const tool = { id: '', type: 'function', name: '', arguments: '' }
+  const next = known || tools.has(index) ? Math.max(...tools.keys()) + 1 : index
+  at.set(index, next)
+  tools.set(next, tool)
+  return tool
+}
+
+function emptyChoice(): Choice {
+  return { content: '', refusal: '', reasoning: '', tools: new Map(), at: new Map(), finish: undefined }
 }
 
 function messageOf(choice: Choice): object {
@@ -159,6 +178,7 @@ function messageOf(choice: Choice): object {
     role: 'assistant',
     content: choice.content === '' && tools.length > 0 ? null : choice.content,
     refusal: choice.refusal === '' ? null : choice.refusal,
+    ...(choice.reasoning === '' ? {} : { reasoning_content: choice.reasoning }),
     ...(tools.length === 0
       ? {}
       : {

@@ -3,41 +3,32 @@ import { Refusal } from '../../../exchange/refusal.ts'
 import type { Meter, Reading } from '../../../exchange/reply.ts'
 import { readEvent, splitEvents } from '../../../exchange/sse.ts'
 import type { Usage } from '../../../exchange/usage.ts'
+import type { Count, FrameMeter, MeterOptions } from '../format.ts'
+import { member, objectIn, textIn, tokensIn } from '../members.ts'
 import { ChunkFold } from './fold.ts'
 
 /** Up to this many bytes of a stream are kept, for the cache and for counting a stream that was cut short. */
-export const MAX_KEPT_BYTES = 4 * 1024 * 1024
+const MAX_KEPT_BYTES = 4 * 1024 * 1024
 
 /** Larger last frames are decoded with the rest. */
 const MAX_TAIL_BYTES = 64 * 1024
 
-/** Counts the tokens of a text; only asked when the provider sent no usage. */
-export type Count = (text: string) => number
-
-/** Who sent a whole body, and how it is counted when it says nothing of its usage. */
-export interface WholeOptions {
-  readonly provider: string
-  /** Stands in for the provider's figure. */
-  readonly promptTokens: number
-  readonly count: Count
-}
-
 /** The meter of a whole body; of a stored one without options. Throws `upstream_invalid` when it is no chat completion. */
-export function wholeMeter(body: Buffer, options?: WholeOptions): Meter {
+export function wholeMeter(body: Buffer, options?: MeterOptions): Meter {
   const reply = parseCompletion(body, options?.provider)
   const first: unknown = reply.choices[0]
   const message = member(first, 'message')
   const reading: Reading = {
     usage: usageOf(reply.usage) ?? countedOf(reply.choices, options),
     model: typeof reply.model === 'string' ? reply.model : undefined,
-    finish: text(member(first, 'finish_reason')),
+    finish: textIn(member(first, 'finish_reason')),
     toolCalls: Array.isArray(member(message, 'tool_calls')) || member(message, 'function_call') !== undefined,
   }
   return { read: () => reading, whole: () => body }
 }
 
 /** The meter of a stream; give it each frame as it passes (frames end on event boundaries). */
-export class StreamMeter implements Meter {
+export class StreamMeter implements FrameMeter {
   readonly #promptTokens: number
   readonly #count: Count
   readonly #kept: Buffer[] = []
@@ -103,21 +94,24 @@ export class StreamMeter implements Meter {
   #counted(fold: ChunkFold, overflow: boolean): Usage {
     const seen = this.#count(fold.text())
     const completion = overflow ? Math.ceil((seen * this.#bytes) / MAX_KEPT_BYTES) : seen
-    return { prompt: this.#promptTokens, cachedPrompt: 0, completion, reasoning: 0, source: 'counted' }
+    return { prompt: this.#promptTokens, cachedPrompt: 0, cacheWrite: 0, completion, reasoning: 0, source: 'counted' }
   }
 }
 
 /** OpenAI's usage object in our terms; undefined when there is none or it is no usage. */
 export function usageOf(usage: unknown): Usage | undefined {
-  const prompt = count(member(usage, 'prompt_tokens'))
-  const completion = count(member(usage, 'completion_tokens'))
+  const prompt = tokensIn(member(usage, 'prompt_tokens'))
+  const completion = tokensIn(member(usage, 'completion_tokens'))
   if (prompt === undefined && completion === undefined) return undefined
-  const cached = count(member(member(usage, 'prompt_tokens_details'), 'cached_tokens')) ?? 0
+  const details = member(usage, 'prompt_tokens_details')
+  const cached = Math.min(tokensIn(member(details, 'cached_tokens')) ?? 0, prompt ?? 0)
+  const written = tokensIn(member(details, 'cache_write_tokens')) ?? 0
   return {
     prompt: prompt ?? 0,
-    cachedPrompt: Math.min(cached, prompt ?? 0),
+    cachedPrompt: cached,
+    cacheWrite: Math.min(written, (prompt ?? 0) - cached),
     completion: completion ?? 0,
-    reasoning: count(member(member(usage, 'completion_tokens_details'), 'reasoning_tokens')) ?? 0,
+    reasoning: tokensIn(member(member(usage, 'completion_tokens_details'), 'reasoning_tokens')) ?? 0,
     source: 'reported',
   }
 }
@@ -132,9 +126,9 @@ function readTail(event: Buffer, seen: { usage?: Usage; model?: string; finish?:
     return // not ours to judge here: the fold will find the stream unreadable
   }
   const usage = usageOf(member(chunk, 'usage'))
-  const model = text(member(chunk, 'model'))
+  const model = textIn(member(chunk, 'model'))
   const choices = member(chunk, 'choices')
-  const finish = text(member(Array.isArray(choices) ? choices[0] : undefined, 'finish_reason'))
+  const finish = textIn(member(Array.isArray(choices) ? choices[0] : undefined, 'finish_reason'))
   if (usage) seen.usage = usage
   if (model !== undefined) seen.model = model
   if (finish !== undefined) seen.finish = finish
@@ -166,34 +160,29 @@ function parseCompletion(body: Buffer, provider: string | undefined): Completion
 
 /** What a client, a replay and the cache rely on: a message, and tool calls that are objects. */
 function isChoice(choice: unknown): boolean {
-  const message = member(choice, 'message')
-  if (typeof message !== 'object' || message === null) return false
-  const calls = member(message, 'tool_calls') ?? []
-  return Array.isArray(calls) && calls.every(call => typeof call === 'object' && call !== null)
+  const message = objectIn(member(choice, 'message'))
+  if (!message) return false
+  const calls = message['tool_calls'] ?? []
+  return Array.isArray(calls) && calls.every(call => objectIn(call) !== undefined)
 }
 
 /** The usage of a reply that brings none: its words are counted, so that it is not free. */
-function countedOf(choices: readonly unknown[], options: WholeOptions | undefined): Usage {
+function countedOf(choices: readonly unknown[], options: MeterOptions | undefined): Usage {
   const words = choices.map(choice => wordsOf(member(choice, 'message'))).join('')
   const prompt = options?.promptTokens ?? 0
-  return { prompt, cachedPrompt: 0, completion: options?.count(words) ?? 0, reasoning: 0, source: 'counted' }
+  return {
+    prompt,
+    cachedPrompt: 0,
+    cacheWrite: 0,
+    completion: options?.count(words) ?? 0,
+    reasoning: 0,
+    source: 'counted',
+  }
 }
 
 function wordsOf(message: unknown): string {
   const calls = member(message, 'tool_calls')
   const called = Array.isArray(calls) ? calls.map(call => JSON.stringify(member(call, 'function') ?? '')) : []
-  return [text(member(message, 'content')), text(member(message, 'refusal')), ...called].join('')
-}
-
-function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined
-}
-
-/** A token count a provider may claim: a whole number from 0 to a billion. */
-function count(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= 1e9 ? value : undefined
+  const words = ['reasoning_content', 'content', 'refusal'].map(name => textIn(member(message, name)))
+  return [...words, ...called].join('')
 }
