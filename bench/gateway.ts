@@ -2,11 +2,11 @@
 // Redis of its own; with or without the response cache.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { GATEWAY_MAIN, GATEWAY_NODE_FLAGS } from '../hack/gateway-command.ts'
 import { startRedis } from '../hack/redis.ts'
 import { freePorts, startProgram } from './programs.ts'
 import type { Running, StartContext, Target } from './target.ts'
 
-const MAIN = join(import.meta.dirname, '..', 'dataplane', 'src', 'main.ts')
 const MODEL = 'gpt-4o'
 /** A made-up token: the gateway it opens serves nobody but the bench, on the loopback address. */
 const TOKEN = `sk-sf-${'0123456789abcdef'.repeat(3)}`
@@ -84,7 +84,7 @@ async function start(name: string, context: StartContext, policy: string): Promi
   }
   const base = `http://127.0.0.1:${proxy}`
   try {
-    const options = { name, args: [...nodeArgs, MAIN], env: own, logs }
+    const options = { name, args: [...GATEWAY_NODE_FLAGS, ...nodeArgs, GATEWAY_MAIN], env: own, logs }
     const gateway = await startProgram(options, `${base}/health/readiness`)
     return {
       url: `${base}/v1/chat/completions`,

@@ -65,6 +65,13 @@ test('a lock file that changed is another folder', async () => {
   expect(await pythonPackages(lock, env, silent)).not.toBe(before)
 })
 
+test('another Python is another folder: packages may be compiled for one', async () => {
+  const { env, lock } = machine(`${PIP}\n[ "$1" != -c ] || echo "$BUILD"`)
+  const one = await pythonPackages(lock, { ...env, BUILD: 'cpython-311 linux-x86_64' }, silent)
+  const other = await pythonPackages(lock, { ...env, BUILD: 'cpython-313 linux-x86_64' }, silent)
+  expect(other).not.toBe(one)
+})
+
 test('says in one line what is missing, and leaves nothing behind', async () => {
   const none = machine(undefined)
   await expect(pythonPackages(none.lock, none.env, silent)).rejects.toThrow(/there is no program python3/)

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { GATEWAY_MAIN, GATEWAY_NODE_FLAGS } from './gateway-command.ts'
 import { type RedisServer, startRedis } from './redis.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -37,7 +38,7 @@ const ready = await whenReady(gateway)
 if (ready) console.log(welcome(ready))
 
 function startGateway({ url }: RedisServer): ChildProcess {
-  return spawn(process.execPath, [join(ROOT, 'dataplane/src/main.ts')], {
+  return spawn(process.execPath, [...GATEWAY_NODE_FLAGS, GATEWAY_MAIN], {
     // Its own group: Ctrl-C reaches it through us, in order, so that the last calls are settled while Redis still runs.
     detached: true,
     stdio: ['pipe', 'pipe', 'inherit'],

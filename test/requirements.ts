@@ -4,9 +4,12 @@
 /** Served requirements. Add a line when a release serves more, together with the test that cites it. */
 export const REQUIREMENTS = {
   L01: 'OpenAI drop-in: POST /v1/chat/completions, stream and whole, tools, vision, JSON schema, with any OpenAI client',
+  L02: 'Anthropic drop-in: POST /v1/messages and /anthropic/v1/messages, count_tokens, headers and bodies as they came, [1m]',
   L03: 'Routing by model name: name patterns and provider prefixes; a name that nobody serves is 404 and names the prefixes',
+  L05: 'Claude Code works with no change but the base URL and the key',
   L06: 'Local models: any OpenAI-compatible server by its address, without a key and without a price',
   L07: 'GET /v1/models over all providers of a key, and one model by its name',
+  L08: 'OpenAI and Anthropic callers to providers of either format: nothing dropped silently',
   L11: 'The header x-smartflow-model overrides the model of a request',
   C02: 'Exact cache in two tiers: the memory of a process, and Redis shared by all processes',
   C03: 'Cache-Control no-cache and no-store, x-smartflow-cache skip, x-smartflow-cache-ttl, x-smartflow-cache-namespace',
@@ -26,7 +29,7 @@ export const REQUIREMENTS = {
   O03: 'A log record for each call, refused ones too: GET /api/vas/logs with limit, offset, provider, model, days',
   O08: 'Health: liveliness, readiness, comprehensive',
   D04: 'Standalone: a gateway on a laptop from a folder of YAML, followed while it runs',
-  S01: 'The published Python client: chat, chat_completions, stream_chat, list_models, health, readiness, health_comprehensive, get_logs, get_cache_stats',
+  S01: 'The published Python client: chat, chat_completions, stream_chat, claude_message, list_models, health, readiness, health_comprehensive, get_logs, get_cache_stats',
 } as const
 
 /** An id of the table. */

@@ -178,6 +178,7 @@ function assemble(snapshot: Snapshot, keyring: Keyring, options: WorldOptions): 
       const call = read(
         Buffer.from(JSON.stringify({ model: 'gpt-test', messages: [{ role: 'user', content: 'hi' }], ...body })),
         headers,
+        '',
       )
       const presented = present(snapshot, { authorization: `Bearer ${token}` })
       const exchange: Received = {

@@ -233,6 +233,20 @@ describe.skipIf(redisUrl === '')('failover (skipped without a Redis)', () => {
     expect([one.seen.length, two.seen.length]).toEqual([1, 0])
   })
 
+  test(`the log says which chain and which target answered ${verifies('R01', 'O03')}`, async () => {
+    one.answer = failure(500)
+    const answer = await send('patient')
+    const id = answer.headers.get('x-smartflow-request-id')
+    const row = await eventually(
+      'the record is there',
+      async () => (await get(`${gateway.management}/api/vas/logs/${id}`, gateway.token('admin-key'))).json?.['data'],
+    )
+    expect(row).toMatchObject({
+      routing_strategy: 'priority',
+      routing_reason: expect.stringMatching(/^chain:.*patient,target:second,attempts:4$/),
+    })
+  })
+
   test('a target that failed too often is left alone, and tried again by one call after a while', async () => {
     one.answer = failure(500)
     for (let i = 0; i < 4; i++) expect((await send('guarded')).text).toContain('from two')

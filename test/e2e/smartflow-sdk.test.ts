@@ -1,8 +1,9 @@
-// The published Python client (smartflow-sdk) in real Python against a real gateway: the nine methods of this release, and
+// The published Python client (smartflow-sdk) in real Python against a real gateway: the ten methods of this release, and
 // its exceptions (S01; what it reads is in the wire contract).
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { type ClientArguments, PythonClient, sdkFolder, type SdkVersion } from '../python/client.ts'
 import { verifies } from '../requirements.ts'
+import { failing, message, startAnthropic, text } from './anthropic-upstream.ts'
 import { chat, ask } from './calls.ts'
 import { cleanUp, eventually, type GatewayProcess, startGateway } from './gateway.ts'
 import { daily, fresh, price, resource, scripted, tenant, virtualKey, yaml } from './resources.ts'
@@ -12,7 +13,7 @@ const redisUrl = inject('redisUrl')
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const VERSIONS = ['0.4.0', '0.5.1'] as const
 
-const RESOURCES = (url: string, name: string): string =>
+const RESOURCES = (url: string, anthropic: string, name: string): string =>
   yaml(
     ...tenant(
       name,
@@ -22,6 +23,7 @@ const RESOURCES = (url: string, name: string): string =>
         pricing: [price('m', '100')],
         timeouts: { request: '1s' },
       }),
+      ...scripted('a', anthropic, { preset: 'anthropic', models: { allow: ['claude-*'] } }),
       virtualKey('admin', { role: 'ProxyAdmin' }),
       virtualKey('plain'),
       virtualKey('suspended', { suspend: true }),
@@ -36,13 +38,14 @@ for (const version of VERSIONS) {
 
   describe.skipIf(packages === undefined)(`smartflow-sdk ${version} (skipped without Redis, Python or pip)`, () => {
     let upstream: Upstream
+    let anthropic: Upstream
     let gateway: GatewayProcess
     let python: PythonClient
 
     beforeAll(async () => {
-      upstream = await startUpstream()
+      ;[upstream, anthropic] = await Promise.all([startUpstream(), startAnthropic()])
       const name = fresh(`sdk-${version.replaceAll('.', '-')}`)
-      gateway = await startGateway({ redisUrl, gateway: name, resources: RESOURCES(upstream.url, name) })
+      gateway = await startGateway({ redisUrl, gateway: name, resources: RESOURCES(upstream.url, anthropic.url, name) })
       python = new PythonClient(packages ?? '')
       await use('admin')
     })
@@ -50,11 +53,12 @@ for (const version of VERSIONS) {
     afterAll(async () => {
       python?.close()
       await cleanUp()
-      await upstream?.close()
+      await Promise.all([upstream?.close(), anthropic?.close()])
     })
 
     beforeEach(() => {
       upstream.answer = whole('Hello, how are you?')
+      anthropic.answer = message([text('Hello from Claude'), text('unread')])
     })
 
     function argumentsFor(token: string, own = gateway): ClientArguments {
@@ -265,6 +269,50 @@ for (const version of VERSIONS) {
       test(`TimeoutError for a provider that does not answer ${verifies('S01')}`, async () => {
         upstream.answer = hang
         expect(await raisedBy()).toMatchObject({ type: 'TimeoutError', code: 'upstream_timeout' })
+      })
+    })
+
+    describe('claude_message', () => {
+      test(`claude_message gives the text, of a provider of either format ${verifies('S01', 'L02', 'L08')}`, async () => {
+        const asked = unique('Hello')
+        expect(await python.call('claude_message', [asked], { system: 'Be brief.' })).toBe('Hello from Claude')
+        expect(anthropic.seen.at(-1)).toMatchObject({
+          headers: { 'anthropic-version': '2023-06-01' },
+          body: {
+            model: 'claude-3-5-sonnet-20241022',
+            max_tokens: 1_024,
+            system: 'Be brief.',
+            messages: [{ role: 'user', content: asked }],
+          },
+        })
+        expect(await python.call('claude_message', [asked], { model: 'm', max_tokens: 9 })).toBe('Hello, how are you?')
+        expect(upstream.seen.at(-1)?.body).toMatchObject({ model: 'm', max_tokens: 9 })
+      })
+
+      test(`claude_message keeps the caller's own Anthropic key from everybody ${verifies('S01', 'L02')}`, async () => {
+        const key = ['sk', 'ant', 'mine'].join('-')
+        expect(await python.call('claude_message', [unique('Hello')], { anthropic_key: key })).toBe('Hello from Claude')
+        expect(JSON.stringify(anthropic.seen.at(-1)?.headers)).not.toContain(key)
+      })
+
+      test(`claude_message raises the same exceptions ${verifies('S01', 'L02')}`, async () => {
+        const raised = (more: object = {}): ReturnType<PythonClient['raised']> =>
+          python.raised('claude_message', [unique('Hello')], more)
+        expect(await raised({ model: 'nobody/knows' })).toMatchObject({
+          type: 'SmartflowError',
+          code: 'model_not_found',
+        })
+        anthropic.answer = failing(400, 'invalid_request_error', 'prompt is too long')
+        expect(await raised()).toMatchObject({ type: 'ValidationError', message: 'prompt is too long' })
+        anthropic.answer = failing(429, 'rate_limit_error', 'slow down')
+        expect(await raised()).toMatchObject({ type: 'RateLimitError', message: 'slow down' })
+        anthropic.answer = failing(503, 'api_error', 'away')
+        expect(await raised()).toMatchObject({ type: 'ProviderError', message: 'away' })
+        upstream.answer = raw(500, '{"error":{"message":"oops"}}')
+        expect(await raised({ model: 'm' })).toMatchObject({ type: 'ProviderError', provider: 'p' })
+        await use('suspended')
+        expect(await raised()).toMatchObject({ type: 'SmartflowError', code: 'key_suspended' })
+        await use('admin')
       })
     })
   })

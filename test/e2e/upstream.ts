@@ -2,10 +2,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
-/** A chat completion request as the provider got it. */
+/** A request as the provider got it. */
 export interface Seen {
+  /** With its query. */
   readonly path: string
   readonly headers: IncomingMessage['headers']
+  readonly bytes: Buffer
   readonly text: string
   readonly body: Record<string, unknown>
   /** Resolves when the caller of the provider (the gateway) went away before the answer was complete. */
@@ -14,6 +16,19 @@ export interface Seen {
 
 /** Answers one request. */
 export type Script = (seen: Seen, response: ServerResponse) => void | Promise<void>
+
+/** What a provider does not take: its answer in place of a script's. */
+export interface Refused {
+  readonly status: number
+  readonly body: object
+}
+
+/** Looks at a request before any script does. `body` is undefined when it is no JSON object. */
+export type Door = (
+  request: IncomingMessage,
+  text: string,
+  body: Record<string, unknown> | undefined,
+) => Refused | undefined
 
 /** A running provider. */
 export interface Upstream {
@@ -26,9 +41,9 @@ export interface Upstream {
 }
 
 /** Starts a provider that answers `hello` with the usage of `usageOf` unless told otherwise. */
-export async function startUpstream(answer: Script = whole('Hello!')): Promise<Upstream> {
+export async function startUpstream(answer: Script = whole('Hello!'), door: Door = completionsDoor): Promise<Upstream> {
   const seen: Seen[] = []
-  const server = createServer((request, response) => void handle(upstream, request, response))
+  const server = createServer((request, response) => void handle(upstream, door, request, response))
   server.keepAliveTimeout = 60_000
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -36,16 +51,44 @@ export async function startUpstream(answer: Script = whole('Hello!')): Promise<U
   return upstream
 }
 
-async function handle(upstream: Upstream, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function handle(
+  upstream: Upstream,
+  door: Door,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const parts: Buffer[] = []
   for await (const part of request) parts.push(part as Buffer)
-  const text = Buffer.concat(parts).toString()
+  const bytes = Buffer.concat(parts)
+  const text = bytes.toString()
   const gone = new Promise<void>(resolve => response.on('close', () => !response.writableFinished && resolve()))
-  const refuse = (status: number, message: string): void => {
-    response
-      .writeHead(status, { 'content-type': 'application/json' })
-      .end(JSON.stringify({ error: { message, type: 'invalid_request_error', code: null } }))
+  const body = objectIn(text)
+  const refused = door(request, text, body)
+  if (refused || !body) {
+    const { status, body: said } = refused ?? { status: 400, body: { error: { message: 'not JSON' } } }
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(said))
+    return
   }
+  const one: Seen = { path: request.url ?? '', headers: request.headers, bytes, text, body, gone }
+  upstream.seen.push(one)
+  await upstream.answer(one, response)
+}
+
+function objectIn(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What any OpenAI-like provider asks of a request. */
+export const completionsDoor: Door = (request, text, body) => {
+  const refuse = (status: number, message: string): Refused => ({
+    status,
+    body: { error: { message, type: 'invalid_request_error', code: null } },
+  })
   if (request.method !== 'POST' || request.url !== '/v1/chat/completions')
     return refuse(404, `no such endpoint: ${request.method} ${request.url}`)
   if (request.headers.authorization !== 'Bearer upstream-secret')
@@ -53,17 +96,10 @@ async function handle(upstream: Upstream, request: IncomingMessage, response: Se
   if (request.headers['accept-encoding'] !== 'identity') return refuse(400, 'accept-encoding must be identity')
   if (Number(request.headers['content-length']) !== Buffer.byteLength(text))
     return refuse(400, 'content-length is wrong')
-  let body: Record<string, unknown>
-  try {
-    body = JSON.parse(text) as Record<string, unknown>
-  } catch {
-    return refuse(400, 'not JSON')
-  }
+  if (!body) return refuse(400, 'not JSON')
   if (typeof body['model'] !== 'string' || !Array.isArray(body['messages']))
     return refuse(400, 'model and messages are needed')
-  const one: Seen = { path: request.url, headers: request.headers, text, body, gone }
-  upstream.seen.push(one)
-  await upstream.answer(one, response)
+  return undefined
 }
 
 function close(server: Server): Promise<void> {

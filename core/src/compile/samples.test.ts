@@ -58,11 +58,12 @@ describe('the standalone samples', () => {
     expect(policies[0]?.cache?.maxTemperaturePercent).toBeUndefined()
   })
 
-  test('have a chain that repeats, goes on and leaves broken targets alone, with enough attempts for every target', async () => {
+  test('have chains that repeat, go on and leave broken targets alone, with enough attempts for every target', async () => {
     const items = compile(await sampleWorld({})).compiled.tenants.get('default') ?? []
     const chains = items.filter(item => item.kind === 'FallbackChain')
     expect(chains).toMatchObject([
       { name: 'resilient-chat', maxAttempts: 8, maxTotalDuration: 120_000, breaker: { failures: 5, openFor: 30_000 } },
+      { name: 'see-fallback', targets: [{ provider: 'demo', model: 'unavailable' }, { provider: 'openai' }] },
     ])
     const [chain] = chains
     expect(chain?.targets[0]).toMatchObject({ timeout: 30_000, retry: { attempts: 1, maxDelay: 2_000 } })
@@ -73,7 +74,8 @@ describe('the standalone samples', () => {
   test('name only models whose price is known', async () => {
     const items = compile(await sampleWorld({})).compiled.tenants.get('default') ?? []
     const targets = items.flatMap(item => (item.kind === 'FallbackChain' ? item.targets : []))
-    const unknown = targets.filter(target => !pricedModels(target.provider).includes(target.model ?? ''))
+    const real = targets.filter(target => target.provider !== 'demo')
+    const unknown = real.filter(target => !pricedModels(target.provider).includes(target.model ?? ''))
     expect(unknown).toEqual([])
   })
 })

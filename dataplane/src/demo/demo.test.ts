@@ -72,4 +72,10 @@ describe('the demo upstream', () => {
     expect(JSON.parse((await ask('/chat/completions', {})).text).choices[0].message.content).toMatch(/^\[demo\]/)
     expect((await ask('/embeddings', {})).status).toBe(404)
   })
+
+  it('has a model that never answers, to watch a failover', async () => {
+    const { status, text } = await ask('/chat/completions', { model: 'unavailable' })
+    expect(status).toBe(503)
+    expect(JSON.parse(text)).toMatchObject({ error: { code: 'unavailable' } })
+  })
 })

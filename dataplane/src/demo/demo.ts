@@ -12,13 +12,19 @@ const SERVED: readonly (readonly [string, (body: Record<string, unknown>, pause:
   ['/messages/count_tokens', tokenCount],
 ]
 
+/** A model that never answers, so that failover can be seen without breaking a provider. */
+const UNAVAILABLE = 'unavailable'
+const SWITCHED_OFF = { type: 'overloaded_error', code: 'unavailable', message: 'This demo model never answers.' }
+
 /** An Egress that answers model calls itself. `pause` waits between stream events. */
 export function demoEgress(pause: Pause): Egress {
   return {
     async send(request) {
       const { pathname } = new URL(request.url)
       const served = SERVED.find(([path]) => pathname.endsWith(path))
-      if (served) return served[1](bodyOf(request), pause)
+      const body = bodyOf(request)
+      if (body['model'] === UNAVAILABLE) return json(503, { error: SWITCHED_OFF })
+      if (served) return served[1](body, pause)
       const error = {
         message: 'The demo upstream serves chat completions and messages only.',
         type: 'invalid_request_error',

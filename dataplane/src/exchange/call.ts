@@ -30,6 +30,8 @@ export interface Call {
   readonly choices: number
   readonly temperature: number | undefined
   readonly body: JsonBody
+  /** What of the path's query a provider of the same format has to see, as it came; absent when that is nothing. */
+  readonly query?: string
   readonly headers: CallHeaders
   readonly cacheControl: CacheControl
   readonly tags: readonly string[]

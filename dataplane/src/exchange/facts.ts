@@ -5,11 +5,12 @@ import type { BudgetState, RateState } from './limits.ts'
 import type { RefusalReason } from './refusal.ts'
 import type { Usage } from './usage.ts'
 
-/** On whose behalf the key calls, which policies concern it, and what they say about keeping the content; `maxBytes` a side. */
+/** On whose behalf the key calls, by which chain, which policies concern it, and what they say about keeping the content; `maxBytes` a side. */
 export interface IdentifiedFact {
   readonly kind: 'identified'
   readonly user: string | undefined
   readonly policies: readonly string[]
+  readonly chain: string | undefined
   readonly content: { readonly keep: boolean; readonly maxBytes: number }
 }
 

@@ -50,8 +50,8 @@ export interface CallRoute {
   readonly method: 'POST'
   readonly path: string
   readonly dialect: Dialect
-  /** Throws `body_invalid` and `request_invalid` Refusals. */
-  read(body: Buffer, headers: CallHeaders): Call
+  /** `query` without its "?". Throws `body_invalid` and `request_invalid` Refusals. */
+  read(body: Buffer, headers: CallHeaders, query: string): Call
 }
 
 export type Route = ApiRoute | CallRoute

@@ -25,6 +25,8 @@ export interface TargetTerms {
 
 /** What bounds the attempts of one call over all its targets; milliseconds until the answer begins. */
 export interface RouteBounds {
+  /** The chain that says so; undefined for a model that a provider serves by its own name. */
+  readonly chain: string | undefined
   readonly maxAttempts: number
   readonly maxTotalDuration: number | undefined
 }

@@ -11,6 +11,8 @@ import { failureIn } from './rejection.ts'
 export interface StreamOptions {
   readonly provider: string
   readonly format: FormatName
+  /** The caller speaks the same format. */
+  readonly native: boolean
   readonly manners: StreamManners
   readonly meter: FrameMeter
   /** Turns a broken connection into the error that is thrown. */
@@ -147,11 +149,11 @@ class EventStream implements AsyncIterator<Frame, undefined> {
 
   /** What an event says went wrong, if it does; the provider is then not listened to any longer. */
   #errorIn(event: ReturnType<typeof readEvent>): Refusal | undefined {
-    const { manners, provider, format } = this.#options
+    const { manners, provider, format, native } = this.#options
     const said = manners.errorIn(event)
     if (said === undefined) return undefined
     void this.#chunks.return?.()
-    return failureIn(said, { provider, format, data: event.data })
+    return failureIn(said, { provider, format, native, data: event.data })
   }
 
   #invalid(what: string): Refusal {

@@ -15,7 +15,7 @@ import { openEventStream } from './event-stream.ts'
 import type { MeterOptions } from './formats/format.ts'
 import type { Outbound } from './outbound.ts'
 import { rejection } from './rejection.ts'
-import { StreamTranslator, translateReply } from './translate.ts'
+import { StreamTranslator, translatedWhole, translateReply } from './translate.ts'
 
 /** More of an error's body is not read. */
 const MAX_ERROR_BYTES = 1024 * 1024
@@ -42,10 +42,11 @@ export interface Attempt extends Outbound {
 
 /** Throws an `upstream_*` Refusal for what is no good answer. */
 export async function inbound(exchange: Routed, reply: EgressReply, attempt: Attempt): Promise<Reply> {
-  const { provider, format } = attempt
+  const { provider, format, caller } = attempt
+  const native = format === caller
   if (reply.status !== 200) {
     const credential = exchange.presented.tenant.credential(provider.name)
-    throw rejection(reply, await readError(reply, provider), { provider: provider.name, format, credential })
+    throw rejection(reply, await readError(reply, provider), { provider: provider.name, format, native, credential })
   }
   const type = String(reply.headers['content-type'] ?? '').toLowerCase()
   const streams = exchange.call.streams && type.startsWith('text/event-stream')
@@ -96,6 +97,7 @@ async function streamed(exchange: Routed, reply: EgressReply, attempt: Attempt):
   const source = await openEventStream(reply.chunks, {
     provider: provider.name,
     format: format.name,
+    native: format === caller,
     manners: format.manners(call, terms),
     meter,
     broken: error => (error instanceof EgressError ? brokenReply(error, provider.name, exchange.signal) : error),
@@ -115,7 +117,7 @@ async function streamed(exchange: Routed, reply: EgressReply, attempt: Attempt):
     headers,
     streams: true,
     frames,
-    meter: { read: () => meter.read(), whole: () => translator.whole() },
+    meter: { read: () => meter.read(), whole: () => translatedWhole(meter.whole(), direction) },
   }
 }
 

@@ -42,8 +42,9 @@ export function outbound(exchange: Routed, provider: ProviderItem): Outbound {
   const terms = { model: exchange.target.model, streamUsage }
   const content = format === caller ? passed(call, format, terms) : translateRequest(call, caller, format, terms)
   const path = call.operation === 'count-tokens' ? '/count_tokens' : ''
+  const query = format === caller && call.query !== undefined ? `?${call.query}` : ''
   const request: EgressRequest = {
-    url: urlOf(provider, format.name) + path,
+    url: urlOf(provider, format.name) + path + query,
     method: 'POST',
     headers: { ...ownHeaders(exchange, provider), ...content.headers },
     body: content.body,
@@ -57,11 +58,9 @@ export function outbound(exchange: Routed, provider: ProviderItem): Outbound {
 }
 
 function passed(call: Call, format: Format, terms: PassageTerms): Content {
-  const { changes, headers } = format.passage(call, terms)
-  return { body: withMembers(call.body, changes), headers, dropped: NOTHING }
+  const { changes, headers, dropped } = format.passage(call, terms)
+  return { body: withMembers(call.body, changes), headers, dropped }
 }
-
-const NOTHING: readonly string[] = []
 
 function ownHeaders({ call, presented }: Routed, provider: ProviderItem): Record<string, string> {
   const headers: Record<string, string> = {

@@ -17,11 +17,17 @@ const MAX_WORDS = 2_000
 export interface Rejecting {
   readonly provider: string
   readonly format: Format
+  /** The caller speaks the same format. */
+  readonly native: boolean
   readonly credential: string | undefined
 }
 
 /** The refusal for an answer that is not 200. */
-export function rejection(reply: EgressReply, body: Buffer, { provider, format, credential }: Rejecting): Refusal {
+export function rejection(
+  reply: EgressReply,
+  body: Buffer,
+  { provider, format, native, credential }: Rejecting,
+): Refusal {
   const { status } = reply
   const text = credential ? body.toString().replaceAll(credential, '***') : body.toString()
   const error = format.readError(text)
@@ -32,14 +38,11 @@ export function rejection(reply: EgressReply, body: Buffer, { provider, format, 
     provider,
     upstreamStatus: status,
     ...(message === '' ? {} : { original: { format: format.name, bytes: Buffer.from(text) } }),
+    ...(message !== '' && native && format.passesErrors ? { status } : {}),
     ...(retryAfter === undefined ? {} : { retryAfter }),
   }
   if (status === 401 || status === 403 || (status === 400 && ABOUT_OUR_KEY.test(said))) {
-    return new Refusal(
-      'upstream_failed',
-      `The provider "${provider}" refused the gateway's credential; the administrator has to look at it.`,
-      { provider, upstreamStatus: status },
-    )
+    return credentialRefused(provider, status)
   }
   if (CALLERS_FAULT.has(status)) {
     const { code, param } = error
@@ -47,6 +50,12 @@ export function rejection(reply: EgressReply, body: Buffer, { provider, format, 
     return new Refusal('upstream_rejected', said, { ...detail, ...own })
   }
   return failure(status, said, detail)
+}
+
+/** The provider's words about it are for nobody but the administrator. */
+function credentialRefused(provider: string, upstreamStatus: number): Refusal {
+  const message = `The provider "${provider}" refused the gateway's credential; the administrator has to look at it.`
+  return new Refusal('upstream_failed', message, { provider, upstreamStatus })
 }
 
 /** Everything that is the provider's own trouble. */
@@ -58,25 +67,35 @@ function failure(status: number, said: string, detail: RefusalDetail): Refusal {
     return new Refusal('upstream_timeout', `${who} ran out of time: ${said}`, { ...detail, retryCause: 'Timeout' })
   if (status >= 300 && status < 400) {
     const advice = 'redirects are not followed, the administrator has to correct its baseURL'
-    const { original: _, ...rest } = detail
+    const { original: _, status: __, ...rest } = detail
     return new Refusal('upstream_failed', `${who} answered with a redirect (${status}); ${advice}.`, rest)
   }
   const cause = status >= 500 ? { retryCause: 'HTTP5xx' as const } : {}
   return new Refusal('upstream_failed', `${who} failed: ${said}`, { ...detail, ...cause })
 }
 
+/** An error event, and who sent it. `native`: the caller speaks the same format. */
+export interface Failing {
+  readonly provider: string
+  readonly format: FormatName
+  readonly native: boolean
+  readonly data: string
+}
+
 /** The refusal for an error event of a stream whose status was 200. */
 export function failureIn(
-  { message, type, code }: SaidError,
-  { provider, format, data }: { provider: string; format: FormatName; data: string },
+  { message, type, code, status }: SaidError,
+  { provider, format, native, data }: Failing,
 ): Refusal {
+  if (status === 401 || status === 403) return credentialRefused(provider, status)
   const said = message === '' ? 'it does not say why' : message.slice(0, 500)
   const limited = RATE_LIMITED.test(`${type ?? ''} ${code ?? ''}`)
   const reason: RefusalReason = limited ? 'upstream_rate_limited' : 'upstream_failed'
   return new Refusal(reason, `The provider "${provider}" ${limited ? 'limits its rate' : 'failed'}: ${said}`, {
     provider,
-    retryCause: limited ? 'HTTP429' : 'HTTP5xx',
+    ...(limited ? { retryCause: 'HTTP429' } : (status ?? 500) >= 500 ? { retryCause: 'HTTP5xx' } : {}),
     original: { format, bytes: Buffer.from(data) },
+    ...(native && status !== undefined ? { status } : {}),
   })
 }
 

@@ -15,7 +15,8 @@ export const resolver: Resolver = {
     if (chosen) return chainDestinations(tenant, chosen, asked)
     for (const find of [byAlias, byPrefix, byAllowList, byPattern, byDefault]) {
       const targets = find(tenant, asked)
-      if (targets.length > 0) return { targets, bounds: { maxAttempts: targets.length, maxTotalDuration: undefined } }
+      if (targets.length > 0)
+        return { targets, bounds: { chain: undefined, maxAttempts: targets.length, maxTotalDuration: undefined } }
     }
     return NOWHERE
   },
@@ -34,7 +35,7 @@ function chainFor(tenant: TenantView, model: string): ChainItem | undefined {
   )
 }
 
-const NOWHERE: Destinations = { targets: [], bounds: { maxAttempts: 0, maxTotalDuration: undefined } }
+const NOWHERE: Destinations = { targets: [], bounds: { chain: undefined, maxAttempts: 0, maxTotalDuration: undefined } }
 const ONCE: TargetTerms = {
   timeout: undefined,
   retry: { attempts: 0, baseDelay: 0, maxDelay: 0, jitterPercent: 0, on: [] },
@@ -50,7 +51,7 @@ function chainDestinations(tenant: TenantView, chain: ChainItem, asked: string):
     const wanted = bare(item, model ?? asked)
     return serves(item, wanted) ? [targetOf(item, { name, model: wanted, terms: { timeout, retry, breaker } })] : []
   })
-  return { targets, bounds: { maxAttempts, maxTotalDuration } }
+  return { targets, bounds: { chain: chain.name, maxAttempts, maxTotalDuration } }
 }
 
 function targetOf(item: ProviderItem, own: Pick<Target, 'name' | 'model' | 'terms'>): Target {

@@ -7,7 +7,7 @@ import { Refusal } from '../exchange/refusal.ts'
 import { readMessages } from './formats/anthropic-messages/read.ts'
 import { FORMATS } from './formats/formats.ts'
 import { readChat } from './formats/openai-chat/read.ts'
-import { StreamTranslator, translateReply, translateRequest } from './translate.ts'
+import { StreamTranslator, translatedWhole, translateReply, translateRequest } from './translate.ts'
 
 const CHAT = readChat(Buffer.from('{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}'), {})
 const MESSAGE = readMessages(
@@ -82,11 +82,14 @@ describe.each(WAYS)('from $provider.name to $caller.name', direction => {
     fc.assert(
       fc.property(fc.array(nonsense.object, { maxLength: 12 }), events => {
         const translator = new StreamTranslator(direction)
-        const parts = events.map(event => translator.push(Buffer.from(`data: ${JSON.stringify(event)}\n\n`)))
+        const frames = events.map(event => Buffer.from(`data: ${JSON.stringify(event)}\n\n`))
+        const meter = direction.provider.streamMeter({ provider: 'acme', promptTokens: 0, count: () => 0 })
+        for (const frame of frames) meter.add(frame)
+        const parts = frames.map(frame => translator.push(frame))
         const text = Buffer.concat([...parts, translator.end()]).toString()
         for (const [, data] of text.matchAll(/^data: (\{.*)$/gm)) JSON.parse(String(data))
         expect(translator.end()).toHaveLength(0)
-        translator.whole()
+        translatedWhole(meter.whole(), direction)
       }),
       { numRuns: 300 },
     )

@@ -2,7 +2,7 @@
 import type { Call } from '../exchange/call.ts'
 import { Refusal } from '../exchange/refusal.ts'
 import { readEvent, splitEvents } from '../exchange/sse.ts'
-import type { EventDecoder, EventEncoder, Format, FrameMeter, PassageTerms } from './formats/format.ts'
+import type { EventDecoder, EventEncoder, Format, PassageTerms } from './formats/format.ts'
 
 /** A request in the provider's words. `dropped` names what those could not carry. */
 export interface Translated {
@@ -32,24 +32,29 @@ export function translateReply(body: Buffer, { provider, caller, call, providerN
   return caller.encodeReply(provider.decodeReply(body, providerName), call)
 }
 
+/** A whole reply that passed as a translated stream, for the cache: undefined when the caller's format has no words for it. */
+export function translatedWhole(body: Buffer | undefined, direction: Direction): Buffer | undefined {
+  if (!body) return undefined
+  try {
+    return translateReply(body, direction)
+  } catch (error) {
+    if (error instanceof Refusal) return undefined
+    throw error
+  }
+}
+
 /** Translates one stream. Frames are whole events, as they come from the aligner. */
 export class StreamTranslator {
-  readonly #direction: Direction
   readonly #decoder: EventDecoder
   readonly #encoder: EventEncoder
-  /** Keeps what passed, bounded, for `whole`. */
-  readonly #kept: FrameMeter
 
-  constructor(direction: Direction) {
-    this.#direction = direction
-    this.#decoder = direction.provider.decodeEvents()
-    this.#encoder = direction.caller.encodeEvents(direction.call)
-    this.#kept = direction.provider.streamMeter({ provider: direction.providerName, promptTokens: 0, count: () => 0 })
+  constructor({ provider, caller, call }: Direction) {
+    this.#decoder = provider.decodeEvents()
+    this.#encoder = caller.encodeEvents(call)
   }
 
   /** The caller's events for a frame of the provider; empty when there are none. */
   push(frame: Buffer): Buffer {
-    this.#kept.add(frame)
     let text = ''
     for (const bytes of splitEvents(frame)) {
       for (const event of this.#decoder.push(readEvent(bytes))) text += this.#encoder.push(event)
@@ -60,17 +65,5 @@ export class StreamTranslator {
   /** What is left when the provider's stream ended in order. */
   end(): Buffer {
     return Buffer.from(this.#encoder.end())
-  }
-
-  /** The whole reply in the caller's format, or undefined when it is incomplete or too long to keep. */
-  whole(): Buffer | undefined {
-    const whole = this.#kept.whole()
-    if (!whole) return undefined
-    try {
-      return translateReply(whole, this.#direction)
-    } catch (error) {
-      if (error instanceof Refusal) return undefined // the caller's format has no whole reply like this
-      throw error
-    }
   }
 }

@@ -145,6 +145,14 @@ function whoOf(record: AuditRecord): object {
   }
 }
 
+/** In the published client's words. Records of an older release have no chain. */
+function routeOf({ cacheHit, chain, provider, attempts }: AuditRecord): object {
+  if (cacheHit !== '') return { routing_strategy: 'cache', routing_reason: `cache_hit:tier=${cacheHit}` }
+  if (!chain) return { routing_strategy: 'direct', routing_reason: `provider:${provider}` }
+  const target = attempts.at(-1)?.target ?? 'none'
+  return { routing_strategy: 'priority', routing_reason: `chain:${chain},target:${target},attempts:${attempts.length}` }
+}
+
 function whatOf(record: AuditRecord): object {
   const cached = record.cacheHit !== ''
   return {
@@ -163,8 +171,7 @@ function whatOf(record: AuditRecord): object {
     status: record.status,
     outcome: record.outcome,
     error: record.message === '' ? null : record.message,
-    routing_strategy: cached ? 'cache' : 'direct',
-    routing_reason: cached ? `cache_hit:tier=${record.cacheHit}` : `provider:${record.provider}`,
+    ...routeOf(record),
     compliance_status: record.compliance?.status ?? 'compliant',
     degraded: record.degraded,
     config_version: record.config,

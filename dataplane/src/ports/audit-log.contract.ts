@@ -42,6 +42,7 @@ export function auditRecord(fields: Partial<AuditRecord>): AuditRecord {
     upstreamMs: 10.25,
     attempts: [{ target: 'a', provider: 'mock', model: 'gpt-test', status: 200, ms: 10 }],
     policies: [],
+    chain: '',
     tags: [],
     degraded: false,
     config: '1.1',

@@ -64,6 +64,8 @@ export interface AuditRecord {
   }[]
   /** Names of those that concern the call, the highest priority first. */
   readonly policies: readonly string[]
+  /** The fallback chain that said where the call may go; empty without one. */
+  readonly chain: string
   /** Absent when no guardrail looked. */
   readonly compliance?: ComplianceNote
   readonly tags: readonly string[]

@@ -1,5 +1,4 @@
 // One request from its first byte to the last of its answer.
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { KeyItem } from '@smartflow/core/snapshot/items'
 import type { Snapshot } from '@smartflow/core/snapshot/view'
@@ -11,6 +10,7 @@ import type { SnapshotSource } from '../ports/snapshot-source.ts'
 import { Unavailable } from '../ports/unavailable.ts'
 import { readBody } from './body.ts'
 import { plainDialect } from './plain-dialect.ts'
+import { requestId } from './request-id.ts'
 import type { Match, Router } from './router.ts'
 import { sendBytes, sendRefusal, sendReply } from './send.ts'
 
@@ -40,7 +40,7 @@ export async function answerRequest(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const id = randomUUID()
+  const id = requestId()
   let match: Match
   const { path, query } = splitUrl(request.url ?? '/')
   try {
@@ -50,7 +50,7 @@ export async function answerRequest(
     return sendRefusal(response, asRefusal(error), plainDialect, id)
   }
   const { route, params } = match
-  if (route.kind === 'call') return answerCall(route, door, { request, response, id })
+  if (route.kind === 'call') return answerCall(route, door, { request, response, id, query })
   return answerApi(route, door, { request, response, id, params, query })
 }
 
@@ -65,9 +65,11 @@ interface Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly id: string
+  /** Without its "?". */
+  readonly query: string
 }
 
-async function answerCall(route: CallRoute, door: Door, { request, response, id }: Exchange): Promise<void> {
+async function answerCall(route: CallRoute, door: Door, { request, response, id, query }: Exchange): Promise<void> {
   const receivedAt = Date.now()
   const startedAt = performance.now()
   const gone = new AbortController()
@@ -84,7 +86,7 @@ async function answerCall(route: CallRoute, door: Door, { request, response, id 
       patienceMs: door.patienceMs,
       goAhead: () => response.writeContinue(),
     })
-    const call = route.read(bytes, request.headers)
+    const call = route.read(bytes, request.headers, query)
     inPipeline = true
     const exchange: Received = { id, call, presented, snapshot, trace: [], signal: gone.signal, receivedAt, startedAt }
     await sendReply(response, exchange, await door.calls(exchange), error => refusalFor(door, error, id))
@@ -95,11 +97,7 @@ async function answerCall(route: CallRoute, door: Door, { request, response, id 
   }
 }
 
-async function answerApi(
-  route: ApiRoute,
-  door: Door,
-  exchange: Exchange & Pick<Match, 'params'> & { query: string },
-): Promise<void> {
+async function answerApi(route: ApiRoute, door: Door, exchange: Exchange & Pick<Match, 'params'>): Promise<void> {
   const { request, response, id, params } = exchange
   const gone = new AbortController()
   response.on('close', () => gone.abort())

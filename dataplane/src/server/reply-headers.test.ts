@@ -126,6 +126,7 @@ describe('the headers of policies', () => {
   const identified: Fact = {
     kind: 'identified',
     user: undefined,
+    chain: undefined,
     policies: ['enterprise', 'caching'],
     content: { keep: false, maxBytes: 0 },
   }
@@ -200,6 +201,11 @@ describe('refusalHeaders', () => {
         'id',
       ),
     )
-    expect(Object.keys(headers)).toEqual(['x-request-id', 'x-smartflow-request-id', 'x-smartflow-call-id'])
+    expect(Object.keys(headers)).toEqual([
+      'x-request-id',
+      'x-smartflow-request-id',
+      'x-smartflow-call-id',
+      'request-id',
+    ])
   })
 })

@@ -12,6 +12,9 @@ const MAX_LISTED = 1_024
 /** Header names and values in turn, as node:http takes them without making an object of them first. */
 export type HeaderList = string[]
 
+/** Anthropic's clients find the id of an answer here: the provider's, else the gateway's. */
+export const PROVIDER_ID = 'request-id'
+
 /** Headers of an answered call. A stream has no cost among them: it is not known when its head leaves. */
 export function replyHeaders(trace: Trace, requestId: string, durationMs: number): HeaderList {
   const headers = idHeaders(requestId)
@@ -34,6 +37,7 @@ export function replyHeaders(trace: Trace, requestId: string, durationMs: number
 /** Headers of a refusal: the request id, when to retry, and the limit or the policies that said no. */
 export function refusalHeaders({ detail }: Refusal, requestId: string): HeaderList {
   const headers = idHeaders(requestId)
+  headers.push(PROVIDER_ID, requestId)
   const { retryAfter, budget, rate, provider, allow, policies, violations } = detail
   if (allow) headers.push('allow', allow.join(', '))
   if (retryAfter !== undefined) headers.push('retry-after', String(retryAfter))

@@ -6,7 +6,7 @@ import type { Dialect } from '../exchange/dialect.ts'
 import type { Refusal } from '../exchange/refusal.ts'
 import type { Frame, Reply } from '../exchange/reply.ts'
 import type { Received } from '../exchange/stage.ts'
-import { type HeaderList, refusalHeaders, replyHeaders } from './reply-headers.ts'
+import { type HeaderList, PROVIDER_ID, refusalHeaders, replyHeaders } from './reply-headers.ts'
 
 const STREAM_HEADERS: HeaderList = [
   'content-type: text/event-stream; charset=utf-8',
@@ -94,6 +94,7 @@ function headOf({ trace, id, startedAt }: Received, { headers: passed }: Reply):
     const value = passed[name]
     if (value !== undefined) headers.push(name, String(value))
   }
+  if (passed[PROVIDER_ID] === undefined) headers.push(PROVIDER_ID, id)
   return headers
 }
 

@@ -26,6 +26,8 @@ export interface FrameMeter extends Meter {
 export interface Passage {
   readonly changes: ReadonlyMap<string, string>
   readonly headers: Readonly<Record<string, string>>
+  /** What had to be left out all the same (L08). */
+  readonly dropped: readonly string[]
 }
 
 /** What the passage depends on beside the call. */
@@ -42,6 +44,8 @@ export interface SaidError {
   readonly type: string | undefined
   readonly code: string | undefined
   readonly param: string | undefined
+  /** The status that the format gives such an error, where an event's type says it. */
+  readonly status?: number | undefined
 }
 
 /** How streams of the format behave: what a reader of frames has to know. */
@@ -83,6 +87,8 @@ export interface Encoded {
 export interface Format {
   readonly name: FormatName
   readonly dialect: Dialect
+  /** Its clients match errors by status and words: those of a provider of the same format stay as they came (L02). */
+  readonly passesErrors: boolean
 
   /** Throws `request_invalid` Refusals for what the neutral form cannot say and must not lose. */
   decodeRequest(body: JsonObject, headers: CallHeaders): NeutralRequest

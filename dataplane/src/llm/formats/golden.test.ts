@@ -6,7 +6,7 @@ import type { Call } from '../../exchange/call.ts'
 import type { FormatName } from '../../exchange/dialect.ts'
 import { Refusal } from '../../exchange/refusal.ts'
 import { splitEvents } from '../../exchange/sse.ts'
-import { StreamTranslator, translateReply, translateRequest } from '../translate.ts'
+import { StreamTranslator, translatedWhole, translateReply, translateRequest } from '../translate.ts'
 import { readMessages } from './anthropic-messages/read.ts'
 import { FORMATS } from './formats.ts'
 import { readChat } from './openai-chat/read.ts'
@@ -99,7 +99,9 @@ describe('a stream becomes what the golden files say', () => {
     const inOne = new StreamTranslator(direction)
     expect(Buffer.concat([inOne.push(Buffer.concat(events)), inOne.end()])).toEqual(Buffer.concat(parts))
 
-    const whole = translator.whole()
+    const meter = FORMATS[provider].streamMeter({ provider: 'acme', promptTokens: 0, count: () => 0 })
+    for (const event of events) meter.add(event)
+    const whole = translatedWhole(meter.whole(), direction)
     expectGolden(`streams/${name}.whole.json`, pretty(whole === undefined ? null : JSON.parse(whole.toString())))
   })
 })

@@ -51,10 +51,11 @@ export function readModel(asked: unknown, example: string): string {
   return asked
 }
 
-/** The messages, each an object with a role. */
-export function readMessageList(value: JsonObject): readonly JsonObject[] {
+/** The messages, each an object with a role; at least `least`. */
+export function readMessageList(value: JsonObject, least = 1): readonly JsonObject[] {
   const { messages } = value
-  if (!Array.isArray(messages) || messages.length === 0) throw wrong('messages', 'send a list of at least one message')
+  if (!Array.isArray(messages) || messages.length < least)
+    throw wrong('messages', 'send a list of at least one message')
   for (const [index, message] of messages.entries()) {
     if (typeof message !== 'object' || message === null || Array.isArray(message) || typeof message.role !== 'string') {
       throw wrong(`messages[${index}]`, 'each message is an object with a "role"')

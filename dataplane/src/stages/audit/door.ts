@@ -45,6 +45,7 @@ export function recordAtDoor(
     upstreamMs: 0,
     attempts: [],
     policies: [],
+    chain: '',
     tags: [],
     degraded: false,
     config: '',

@@ -31,6 +31,7 @@ export function recordOf(exchange: Received, end: { status: number; outcome: str
     upstreamMs: Math.round(attempts.reduce((sum, { durationMs }) => sum + durationMs, 0)),
     attempts: attempts.slice(0, MAX_ATTEMPTS).map(attemptOf),
     policies: factOf(trace, 'identified')?.policies ?? [],
+    chain: factOf(trace, 'identified')?.chain ?? '',
     ...complianceOf(trace),
     tags: call.tags,
     degraded: held?.degraded !== undefined,

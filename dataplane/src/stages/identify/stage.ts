@@ -17,6 +17,7 @@ export function identify(gateway: Gateway): Stage<Received, Identified> {
       kind: 'identified',
       user: key.user ?? call.userId,
       policies: names,
+      chain: rights.bounds.chain,
       content: { keep: audit.content === 'Keep', maxBytes: audit.maxBytes },
     })
     return next({ ...exchange, rights })

@@ -1,6 +1,7 @@
 // Reads a Messages request into the neutral form. What the neutral form has no words for is named or refused.
 import type { CallHeaders } from '../../../exchange/call.ts'
 import type { JsonObject } from '../../../exchange/json.ts'
+import { Refusal } from '../../../exchange/refusal.ts'
 import type { NeutralRequest, NeutralTool, NeutralToolChoice } from '../../neutral.ts'
 import { header } from '../call-headers.ts'
 import { Losses, untranslatable } from '../losses.ts'
@@ -56,6 +57,8 @@ function refuse(body: JsonObject, headers: CallHeaders): void {
   for (const [name, why] of REFUSED) {
     if (body[name] !== undefined && body[name] !== null) throw untranslatable(name, why)
   }
+  const thread = member(body['thread'], 'type')
+  if (thread !== undefined) throw unthreaded(thread)
   if (body['max_tokens'] === 0)
     throw untranslatable('max_tokens', 'the provider of this model has no prompt cache to fill')
   const version = header(headers, 'anthropic-version') ?? ''
@@ -63,6 +66,13 @@ function refuse(body: JsonObject, headers: CallHeaders): void {
   if (version >= WITHOUT_SAMPLING && sampling !== undefined) {
     throw wrong(sampling, `anthropic-version ${shown(version)} does not know it; leave it out`)
   }
+}
+
+/** Clients go on without a thread, and send the whole conversation, when they are told so by these codes. */
+function unthreaded(type: unknown): Refusal {
+  const message = 'The provider of this model holds no conversations: send all messages, without "thread".'
+  const code = type === 'continue' ? 'thread_not_found' : 'thread_unsupported_request'
+  return new Refusal('request_invalid', message, { param: 'thread', code })
 }
 
 function settings(body: JsonObject, losses: Losses): Partial<NeutralRequest> {

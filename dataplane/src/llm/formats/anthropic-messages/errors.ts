@@ -2,16 +2,25 @@
 import { REFUSALS, type Refusal } from '../../../exchange/refusal.ts'
 
 const TYPES: ReadonlyMap<number, string> = new Map([
+  [400, 'invalid_request_error'],
   [401, 'authentication_error'],
   [402, 'billing_error'],
   [403, 'permission_error'],
   [404, 'not_found_error'],
   [413, 'request_too_large'],
   [429, 'rate_limit_error'],
+  [500, 'api_error'],
   [503, 'overloaded_error'],
   [504, 'timeout_error'],
   [529, 'overloaded_error'],
 ])
+
+/** The status that the API gives an error of this type: that of the type's last row. */
+export function statusOf(type: string | undefined): number | undefined {
+  let status: number | undefined
+  for (const [of, named] of TYPES) if (named === type) status = of
+  return status
+}
 
 /** The error's JSON. A provider's own error in this format stays as it came: clients match its wording (L02). */
 export function errorJson(refusal: Refusal, requestId: string): string {
@@ -28,7 +37,7 @@ function errorBody(refusal: Refusal, requestId: string): object {
     error: {
       type: typeOf(refusal.status),
       message: refusal.message,
-      ...(named === null ? {} : { code: named }),
+      ...(named === null ? {} : { code: named, details: { error_code: named } }),
       ...(param === undefined ? {} : { param }),
       ...(retryAfter === undefined ? {} : { retry_after: retryAfter }),
       ...(provider === undefined ? {} : { provider }),

@@ -13,6 +13,7 @@ import { decodeReply, encodeReply, encoderFor } from './reply.ts'
 export const anthropicMessagesFormat: Format = {
   name: 'anthropic-messages',
   dialect: anthropicMessages,
+  passesErrors: true,
   decodeRequest,
   encodeRequest,
   decodeEvents: () => new MessageDecoder(),

@@ -2,6 +2,7 @@
 import type { SseEvent } from '../../../exchange/sse.ts'
 import type { SaidError, StreamManners } from '../format.ts'
 import { member, parseObject, shown, textIn } from '../members.ts'
+import { statusOf } from './errors.ts'
 import { eventData, holdsEvent, STOP_EVENT } from './event.ts'
 
 /** A stream begins with message_start, or a ping before it, and ends with message_stop. */
@@ -17,7 +18,9 @@ export const manners: StreamManners = {
 
   errorIn(event: SseEvent): SaidError | undefined {
     const data = eventData(event)
-    return event.event === 'error' || data?.['type'] === 'error' ? readError(event.data) : undefined
+    if (event.event !== 'error' && data?.['type'] !== 'error') return undefined
+    const said = readError(event.data)
+    return { ...said, status: statusOf(said.type) }
   },
 
   ends: frame => holdsEvent(frame, 'message_stop'),

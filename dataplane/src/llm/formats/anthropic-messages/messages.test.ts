@@ -114,6 +114,31 @@ describe('reading a request', () => {
   })
 })
 
+describe("a thread's request", () => {
+  const thread = { type: 'continue', previous_message_id: 'msg_1' }
+
+  it('may hold no message when it goes on, and only then', () => {
+    expect(readMessages(ask({ messages: [], thread }), {}).body.value['messages']).toEqual([])
+    expect(() => readMessages(ask({ messages: [], thread: { type: 'create' } }), {})).toThrow(/at least one/)
+    expect(() => readMessages(ask({ messages: [], thread: null }), {})).toThrow(/at least one/)
+  })
+
+  it('is neither answered from the cache nor kept there', () => {
+    expect(readMessages(ask({ thread }), {}).cacheControl).toMatchObject({ read: false, write: false })
+    expect(readMessages(ask(), {}).cacheControl).toMatchObject({ read: true, write: true })
+  })
+})
+
+describe('the query of a request', () => {
+  it('is carried on as far as the API knows it', () => {
+    expect(readMessages(ask(), {}, 'beta=true').query).toBe('beta=true')
+    expect(readMessages(ask(), {}, 'a=1&beta=true&beta=false').query).toBe('beta=true')
+    for (const query of ['', 'beta=false', 'x=beta=true', 'beta=true2']) {
+      expect(readMessages(ask(), {}, query)).not.toHaveProperty('query')
+    }
+  })
+})
+
 describe('an error', () => {
   it.each([
     ['request_invalid', 400, 'invalid_request_error'],
@@ -144,6 +169,7 @@ describe('an error', () => {
       type: 'permission_error',
       message: 'No.',
       code: 'policy_blocked',
+      details: { error_code: 'policy_blocked' },
       retry_after: 3,
       provider: 'acme',
       violations: ['pii'],
@@ -338,6 +364,36 @@ describe('the passage', () => {
       ask(turn(signed, text)).toString(),
     )
     expect(passed(turn(signed, text)).body).toBe(ask(turn(signed, text)).toString())
+    const nothing = { type: 'thinking', thinking: 'b', signature: '' }
+    const said = { role: 'user', content: 'hi' }
+    const whole = { messages: [said, { role: 'assistant', content: [nothing] }, { role: 'user', content: [] }] }
+    expect(passed(whole).body).toBe(ask({ messages: [said, { role: 'user', content: [] }] }).toString())
+  })
+
+  it('goes on without thinking where the turn lost the thought that it began with', () => {
+    const unsigned = { type: 'thinking', thinking: 'b', signature: '' }
+    const call = { type: 'tool_use', id: 'toolu_1', name: 'f', input: {} }
+    const result = { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'toolu_1' }] }
+    const thinking = { type: 'enabled', budget_tokens: 1_024 }
+    const off = { type: 'disabled' }
+    const turn = (...content: object[]): object[] => [{ role: 'assistant', content }, result]
+    const text = { role: 'user', content: 'And?' }
+    const cases = [
+      { before: turn(unsigned, call), after: turn(call), thinking, left: off },
+      { before: turn(unsigned, call), after: turn(call), thinking: { type: 'adaptive' }, left: { type: 'adaptive' } },
+      { before: [...turn(unsigned, call), text], after: [...turn(call), text], thinking, left: thinking },
+      {
+        before: turn(unsigned, { ...unsigned, signature: 'c2ln' }, call),
+        after: turn({ ...unsigned, signature: 'c2ln' }, call),
+        thinking,
+        left: thinking,
+      },
+    ]
+    for (const { before, after, thinking: asked, left } of cases) {
+      expect(passed({ messages: before, thinking: asked }).body).toBe(
+        ask({ messages: after, thinking: left }).toString(),
+      )
+    }
   })
 })
 

@@ -2,28 +2,37 @@
 import type { Call, CallHeaders } from '../../../exchange/call.ts'
 import { type JsonBody, type JsonObject, readJson } from '../../../exchange/json.ts'
 import { readHeaders } from '../call-headers.ts'
+import { member } from '../members.ts'
 import { contentTokens, memberTokens, TOKENS_PER_MESSAGE } from '../prompt-estimate.ts'
 import { flag, numberWithin, readMessageList, readModel, wholeNumber, wrong } from '../request-members.ts'
 import { anthropicMessages } from './dialect.ts'
 import { askedModel, withoutSuffix } from './model-name.ts'
 
 /** A call out of the body of `POST /v1/messages`. Throws `body_invalid` or `request_invalid` Refusals. */
-export function readMessages(bytes: Buffer, headers: CallHeaders): Call {
-  const call = read(bytes, headers, 'chat')
+export function readMessages(bytes: Buffer, headers: CallHeaders, query = ''): Call {
+  const call = { ...read(bytes, headers, 'chat'), ...betaIn(query) }
   if (call.maxTokens === undefined) throw wrong('max_tokens', 'it is required: send a whole number of tokens')
   return call
 }
 
 /** A call out of the body of `POST /v1/messages/count_tokens`: the same without `max_tokens`. */
-export function readCountTokens(bytes: Buffer, headers: CallHeaders): Call {
-  return { ...read(bytes, headers, 'count-tokens'), streams: false }
+export function readCountTokens(bytes: Buffer, headers: CallHeaders, query = ''): Call {
+  return { ...read(bytes, headers, 'count-tokens'), ...betaIn(query), streams: false }
+}
+
+/** The one parameter that the API knows. Nothing else of a caller's query reaches a provider. */
+function betaIn(query: string): Pick<Call, 'query'> {
+  return query.split('&').includes('beta=true') ? { query: 'beta=true' } : {}
 }
 
 function read(bytes: Buffer, headers: CallHeaders, operation: Call['operation']): Call {
   const body = readJson(bytes)
   const { value } = body
   const model = readModel(withoutSuffix(askedModel(value, headers)), 'claude-sonnet-4-5')
-  const messages = readMessageList(value)
+  const thread = member(value['thread'], 'type')
+  // Its provider holds what was said before; an answer that paused goes on without a word.
+  const messages = readMessageList(value, thread === 'continue' ? 0 : 1)
+  const wishes = readHeaders(headers)
   checkSystem(value['system'])
   return {
     dialect: anthropicMessages,
@@ -37,7 +46,9 @@ function read(bytes: Buffer, headers: CallHeaders, operation: Call['operation'])
     temperature: numberWithin(value, 'temperature', 0, 1),
     body,
     headers,
-    ...readHeaders(headers),
+    ...wishes,
+    // What a thread's call is answered depends on what the provider holds, and changes it.
+    ...(thread === undefined ? {} : { cacheControl: { ...wishes.cacheControl, read: false, write: false } }),
     estimatedPromptTokens: estimateTokens(messages, body),
   }
 }

@@ -41,7 +41,14 @@ async function read(
   const call = readChat(ask({ stream: true }), {})
   const manners = openaiChatFormat.manners(call, { model: 'gpt-4o', streamUsage: dropUsage })
   const source = of(...chunks.map(part => Buffer.from(part)))
-  const frames = await openEventStream(source, { provider, format: 'openai-chat', manners, meter, broken })
+  const frames = await openEventStream(source, {
+    provider,
+    format: 'openai-chat',
+    native: true,
+    manners,
+    meter,
+    broken,
+  })
   const parts: Buffer[] = []
   for (let result = await frames.next(); result.done !== true; result = await frames.next())
     parts.push(result.value.bytes)

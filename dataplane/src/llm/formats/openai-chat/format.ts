@@ -14,6 +14,7 @@ import { decodeReply, encodeReply, nowSeconds } from './reply.ts'
 export const openaiChatFormat: Format = {
   name: 'openai-chat',
   dialect: openaiChat,
+  passesErrors: false,
   decodeRequest,
   encodeRequest,
   decodeEvents: () => new ChunkDecoder(),

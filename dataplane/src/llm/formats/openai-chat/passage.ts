@@ -11,7 +11,7 @@ export function passage(call: Call, terms: PassageTerms): Passage {
   if (addsUsage(call, terms)) {
     changes.set('stream_options', JSON.stringify({ ...objectIn(value['stream_options']), include_usage: true }))
   }
-  return { changes, headers: {} }
+  return { changes, headers: {}, dropped: [] }
 }
 
 /** Without its usage event a stream could only be billed by counting, which misses reasoning tokens (K07). */
