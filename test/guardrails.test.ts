@@ -220,6 +220,86 @@ describe.each([openai, anthropic])('personal data in $name', wire => {
   })
 })
 
+describe('what hides behind the edges of a reply', () => {
+  const card = '4111 1111 1111 1111'
+  const key = `-----BEGIN ${'PRIVATE KEY'}-----\n${'Tk1O85xHq7'.repeat(600)}\n-----END ${'PRIVATE KEY'}-----`
+  const pieces = (text: string, size: number): string[] => text.match(new RegExp(`[^]{1,${size}}`, 'g')) ?? []
+
+  test.each([openai, anthropic])(
+    `a secret longer than what may be held back is blocked under Redact, not released by halves ($name) ${verifies('P03')}`,
+    async wire => {
+      const test = await guarded(wire, 'Redact')
+      for (const size of [1, 7, 50, 500, 5_000]) {
+        test.answer = () => streamed(wire.stream(['Here it is: ', ...pieces(key, size)]))
+        const got = await ask(test, wire, { stream: true })
+        expect(got.refusal?.reason ?? 'none').toBe('policy_blocked')
+        expect(got.text).not.toContain('Tk1O85xHq7'.slice(0, size))
+      }
+    },
+  )
+
+  test(`events too large to be held are blocked while something is undecided ${verifies('P03')}`, async () => {
+    const test = await guarded(openai, 'Redact')
+    const events = openai
+      .stream(Array.from(`Card ${card} .`))
+      .map(event => event.replace('{"id"', `{"pad":"${'x '.repeat(100_000)}","id"`))
+    test.answer = () => streamed(events)
+    const got = await ask(test, openai, { stream: true })
+    expect(said(openai, got.text)).not.toContain('4111')
+  })
+
+  test.each([openai, anthropic])(`a byte order mark hides nothing ($name) ${verifies('P03')}`, async wire => {
+    const test = await guarded(wire, 'Redact')
+    const [first = '', ...rest] = wire.stream([`Card ${card} .`])
+    const marked = first.replace(/^event: .*\n/, '')
+    test.answer = () => streamed([`\uFEFF${marked}`, ...rest])
+    const got = await ask(test, wire, { stream: true })
+    expect(got.text).not.toContain('4111')
+    test.answer = () => streamed([`\uFEFF${wire.stream([`Card ${card} .`])[wire === openai ? 1 : 2] ?? ''}`, ...rest])
+    expect((await ask(test, wire, { stream: true })).text).not.toContain('4111')
+  })
+
+  test(`texts beside a delta or a message are read ${verifies('P03')}`, async () => {
+    const test = await guarded(openai, 'Redact')
+    const chunk = (choice: object): string =>
+      `data: ${JSON.stringify({ id: 'c', choices: [{ index: 0, delta: {}, finish_reason: null, ...choice }] })}\n\n`
+    const end = openai.stream([]).slice(-2)
+    for (const choice of [
+      { text: card },
+      { message: { role: 'assistant', content: card } },
+      { error: { message: card } },
+    ]) {
+      test.answer = () => streamed([chunk(choice), ...end])
+      expect((await ask(test, openai, { stream: true })).text).not.toContain('4111')
+      const body = { ...openai.whole('x') } as { choices: object[] }
+      test.answer = () =>
+        answered(
+          200,
+          JSON.stringify({ ...body, choices: [{ ...body.choices[0], text: card, error: { message: card } }] }),
+        )
+      expect((await ask(test, openai, {})).text).not.toContain('4111')
+    }
+  })
+
+  test.each([openai, anthropic])(`a provider's words in an error are masked ($name) ${verifies('P03')}`, async wire => {
+    for (const action of ['Redact', 'Block'] as const) {
+      const test = await guarded(wire, action)
+      const error = { type: 'invalid_request_error', message: `bad value ${card}` }
+      const body = JSON.stringify(wire === openai ? { error } : { type: 'error', error })
+      for (const status of [400, 429, 500]) {
+        test.answer = () => answered(status, body)
+        const { refusal } = await ask(test, wire, {})
+        expect(refusal?.message).toContain('[CARD]')
+        expect(JSON.stringify([refusal?.message, refusal?.detail.original?.bytes.toString()])).not.toContain('4111')
+      }
+      test.answer = () => streamed([...wire.stream(['Hello']).slice(0, 3), `event: error\ndata: ${body}\n\n`])
+      const broken = await ask(test, wire, { stream: true })
+      expect(broken.refusal?.message).toContain('[CARD]')
+      expect(broken.refusal?.detail.original).toBeUndefined()
+    }
+  })
+})
+
 /** A stream that says a value: in two events at every place, a letter an event, and all bytes apart. */
 function* waysToSplit(wire: Wire, value: string): Iterable<{ events: string[]; parts: readonly (string | Buffer)[] }> {
   const text = BEFORE + value + AFTER

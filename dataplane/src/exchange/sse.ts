@@ -108,11 +108,19 @@ function lineBreak(bytes: Buffer, at: number): number {
   return bytes[at + 1] === LF ? 2 : 1
 }
 
+/** A stream may begin with it, and readers take it out. */
+const BYTE_ORDER_MARK = '\uFEFF'
+
+function textOf(bytes: Buffer): string {
+  const text = bytes.toString('utf8')
+  return text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text
+}
+
 /** Reads one event's fields (WHATWG HTML, server-sent events): `data` lines are joined by LF. */
 export function readEvent(bytes: Buffer): SseEvent {
   let event: string | undefined
   const data: string[] = []
-  for (const line of bytes.toString('utf8').split(/\r\n|\n|\r/)) {
+  for (const line of textOf(bytes).split(/\r\n|\n|\r/)) {
     const colon = line.indexOf(':')
     if (colon === 0) continue
     const field = colon < 0 ? line : line.slice(0, colon)
@@ -125,7 +133,7 @@ export function readEvent(bytes: Buffer): SseEvent {
 
 /** The event with other data, which stands where its first data line stood; its other fields stay byte for byte. */
 export function withData(event: Buffer, data: string): Buffer {
-  const lines = event.toString('utf8').split(/(\r\n|\n|\r)/)
+  const lines = textOf(event).split(/(\r\n|\n|\r)/)
   let out = ''
   let placed = false
   for (let at = 0; at < lines.length; at += 2) {

@@ -55,7 +55,7 @@ class EventStream implements AsyncIterator<Frame, undefined> {
       if (bytes === undefined) throw this.#invalid('ended its stream before the first event')
       const first = splitEvents(bytes)
         .map(event => readEvent(event))
-        .find(({ data }) => data !== '')
+        .find(event => event.data !== '' && !this.#options.manners.idles(event))
       if (first !== undefined) this.#checkFirst(first)
       this.#emit(bytes)
       if (first !== undefined) return

@@ -54,7 +54,9 @@ function providerOf({ presented, target }: Routed): ProviderItem {
 /** No provider of another format counts a prompt: an estimate with our tokenizer has to do, and says so. */
 function countHere({ call }: Routed, { tokens }: UpstreamDeps): Reply {
   const text = call.dialect.textsOfRequest(call.body).map(slot => slot.text)
-  const bytes = Buffer.from(JSON.stringify({ input_tokens: tokens.count(text.join('\n')) }))
+  // The texts leave tools, images and the frame of each message out, which admission's estimate knows.
+  const counted = Math.max(tokens.count(text.join('\n')), call.estimatedPromptTokens)
+  const bytes = Buffer.from(JSON.stringify({ input_tokens: counted }))
   const headers = { 'x-smartflow-estimated': 'input_tokens' }
   return { status: 200, headers, streams: false, frames: of({ bytes }), meter: NOTHING_USED }
 }

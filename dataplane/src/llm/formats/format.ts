@@ -54,6 +54,8 @@ export interface StreamManners {
   readonly errorHint: string
   /** What is wrong with a stream that begins with this event, as it stands behind "The provider x ", if anything is. */
   firstProblem(event: SseEvent): string | undefined
+  /** The event only says that the connection lives: it commits to nothing. */
+  idles(event: SseEvent): boolean
   /** What an error event says; undefined for any other event. */
   errorIn(event: SseEvent): SaidError | undefined
   /** The frame holds the event that ends the stream. */

@@ -21,9 +21,13 @@ export function listIn(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : []
 }
 
-/** A token count that a provider may claim: a whole number from 0 to a billion. */
+/** More tokens than any model reads or writes in one call: a provider that claims them is mistaken, and not believed. */
+const MOST_TOKENS = 20_000_000
+
+/** A token count that a provider may claim. */
 export function tokensIn(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= 1e9 ? value : undefined
+  const plausible = typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= MOST_TOKENS
+  return plausible ? value : undefined
 }
 
 /** A JSON object out of a text. */

@@ -206,11 +206,11 @@ describe.each(Object.keys(SPEAKERS))('a stream of the %s dialect, however it was
     )
   })
 
-  it('never makes more wait than it may, and loses nothing but what is masked', () => {
+  it('never makes more wait than it may, and loses nothing, where it only notes', () => {
     fc.assert(
       fc.property(streams, fc.integer({ min: 1, max: 30 }), (stream, most) => {
         const events = eventsOf(speaker, { ...stream, channels: stream.channels.slice(0, 1) })
-        const { hold } = holdBack(lens, 'Redact', most)
+        const { hold } = holdBack(lens, 'AllowAndLog', most)
         let pushed = 0
         let gone = 0
         const left: Buffer[] = []
@@ -287,12 +287,20 @@ describe('a stream', () => {
     expect(pass(holdBack(openai, 'Redact').hold, [Buffer.from('data: still here\n\n')], 1).left).toHaveLength(1)
   })
 
-  it('with a run that never ends is judged as it stands beyond 1 MiB of events', () => {
-    const { hold } = holdBack(openai, 'Redact', 100_000_000)
+  it('with a run that never ends is blocked beyond the bounds, and judged as it stands where it is only noted', () => {
     const bytes = event(speak.piece(0, 'text', 'Y'.repeat(400_000)))
-    expect(hold.push({ bytes })).toBeUndefined()
-    expect(hold.push({ bytes })).toBeUndefined()
-    expect(hold.push({ bytes })?.bytes.length).toBe(bytes.length)
+    const noting = holdBack(openai, 'AllowAndLog', 100_000_000).hold
+    expect(noting.push({ bytes })).toBeUndefined()
+    expect(noting.push({ bytes })).toBeUndefined()
+    expect(noting.push({ bytes })?.bytes.length).toBe(bytes.length)
+    for (const action of ['Redact', 'Block'] as const) {
+      const many = holdBack(openai, action, 100_000_000).hold
+      expect(many.push({ bytes })).toBeUndefined()
+      expect(many.push({ bytes })).toBeUndefined()
+      expect(() => many.push({ bytes })).toThrow(/compliance/)
+      const long = holdBack(openai, action, 1_000).hold
+      expect(() => long.push({ bytes })).toThrow(/compliance/)
+    }
   })
 
   it('finds what begins in text that had to go already, and masks the rest of it', () => {

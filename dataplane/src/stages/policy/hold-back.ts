@@ -14,6 +14,9 @@ const MAX_WAITING_BYTES = 1024 * 1024
 /** A provider may number its blocks as it likes; of those with nothing waiting the oldest are forgotten. */
 const MAX_CHANNELS = 1_024
 
+/** The entity that stands for a text that could not be decided within the bounds. */
+const UNDECIDED = 'undecided'
+
 interface Changed {
   readonly slot: StreamText
   readonly text: string
@@ -33,7 +36,7 @@ export interface HoldBackTerms {
   readonly dialect: Pick<Dialect, 'textsOfEvent'>
   readonly watch: Watch
   readonly tally: Tally
-  /** Most characters that wait; beyond, the oldest are judged as they stand. */
+  /** Most characters that wait; beyond, the stream is blocked, or, when all guards only note, the oldest are judged as they stand. */
   readonly most: number
 }
 
@@ -77,11 +80,17 @@ export class HoldBack {
     for (const channel of new Set(held.undecided)) channel.settle()
     this.#close(texts?.closes ?? [])
     this.#leave()
-    while (this.#tooMuch()) {
-      this.#held[0]?.undecided[0]?.force()
-      this.#leave()
-    }
+    while (this.#tooMuch()) this.#relieve()
     if (this.#channels.size > MAX_CHANNELS) this.#forget()
+  }
+
+  /** Where nothing would be held anyway the oldest event goes. Else what is undecided may be the middle of what must not pass. */
+  #relieve(): void {
+    const { watch, tally } = this.#terms
+    const strict = [...watch.guards, ...watch.signed].find(({ action, shadow }) => action !== 'AllowAndLog' && !shadow)
+    if (strict) tally.add(strict, UNDECIDED, 'Block')
+    else this.#held[0]?.undecided[0]?.force()
+    this.#leave()
   }
 
   /** What is no JSON cannot be masked: what a guardrail would mask there is blocked. */

@@ -49,7 +49,14 @@ function guarded(
   const watch = watching('reply', { action })
   const tally = new Tally(watch)
   let overs = 0
-  const frames = new FORMS[form](source, { dialect: openai, watch, tally, most: 1_000, over: () => void overs++ })
+  const frames = new FORMS[form](source, {
+    dialect: openai,
+    watch,
+    tally,
+    most: 1_000,
+    over: () => void overs++,
+    words: error => error,
+  })
   return { frames, tally, over: () => overs }
 }
 

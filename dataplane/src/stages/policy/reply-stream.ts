@@ -5,6 +5,8 @@ import { HoldBack, type HoldBackTerms } from './hold-back.ts'
 /** What a guarded stream tells: `over` is called once, when all was judged that ever will be. */
 export interface GuardedStreamTerms extends HoldBackTerms {
   over(): void
+  /** What its source throws, as it may reach the caller. */
+  words(error: unknown): unknown
 }
 
 /**
@@ -50,7 +52,7 @@ export class GuardedStream implements AsyncIterator<Frame, undefined> {
     try {
       result = await this.#source.next()
     } catch (error) {
-      this.#end = { error: errorOf(error) }
+      this.#end = { error: errorOf(this.#terms.words(error)) }
       return this.#judge(() => this.#holdBack.finish())
     }
     if (this.#end) return undefined // left meanwhile

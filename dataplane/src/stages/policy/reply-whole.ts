@@ -13,6 +13,8 @@ export interface GuardedWholeTerms {
   readonly watch: Watch
   readonly tally: Tally
   over(): void
+  /** What its source throws, as it may reach the caller. */
+  words(error: unknown): unknown
 }
 
 /** One frame, the very one that came when nothing was changed; or a `policy_blocked` Refusal. */
@@ -38,7 +40,7 @@ export class GuardedWhole implements AsyncIterator<Frame, undefined> {
     } catch (error) {
       this.#tell()
       await this.#leave()
-      throw error
+      throw this.#terms.words(error)
     }
   }
 

@@ -7,6 +7,7 @@ import { GuardedStream } from './reply-stream.ts'
 import { GuardedWhole } from './reply-whole.ts'
 import { inspectRequest } from './request.ts'
 import { Tally } from './tally.ts'
+import { judgedWords } from './words.ts'
 
 /** Throws `policy_blocked` (403); of a reply, when it is read. A call without guardrails passes as it is, and so does its reply. */
 export function policy(gateway: Pick<Gateway, 'guardrails'>): Stage<Admitted, Admitted> {
@@ -19,13 +20,17 @@ async function guarded(
   exchange: Admitted,
   next: Handler<Admitted>,
 ): Promise<Reply> {
-  const reply = await next(inspected(gateway, exchange))
+  const judgedExchange = inspected(gateway, exchange)
   const watch = watchOf(gateway, exchange, 'reply')
-  if (!watch) return reply
+  if (!watch) return next(judgedExchange)
+  const words = (error: unknown): unknown => judgedWords(error, watch, exchange.trace)
+  const reply = await next(judgedExchange).catch((error: unknown) => {
+    throw words(error)
+  })
   const tally = new Tally(watch)
   const { dialect } = exchange.call
   const over = (): void => void exchange.trace.push(tally.verdict(undefined))
-  const terms = { dialect, watch, tally, over, most: exchange.rights.policy.holdBack }
+  const terms = { dialect, watch, tally, over, words, most: exchange.rights.policy.holdBack }
   const frames: AsyncIterator<Frame, undefined> = reply.streams
     ? new GuardedStream(reply.frames, terms)
     : new GuardedWhole(reply.frames, terms)

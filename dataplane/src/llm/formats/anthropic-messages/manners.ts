@@ -16,6 +16,8 @@ export const manners: StreamManners = {
     return `began its stream with ${shown(type)} in place of "message_start"`
   },
 
+  idles: event => eventData(event)?.['type'] === 'ping',
+
   errorIn(event: SseEvent): SaidError | undefined {
     const data = eventData(event)
     if (event.event !== 'error' && data?.['type'] !== 'error') return undefined

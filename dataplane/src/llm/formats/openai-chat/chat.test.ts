@@ -186,6 +186,25 @@ describe('a stream', () => {
   })
 })
 
+describe('usage that cannot be believed', () => {
+  it.each([
+    [{ prompt_tokens: '1000', completion_tokens: 2 }],
+    [{ prompt_tokens: -5, completion_tokens: 2 }],
+    [{ completion_tokens: 2 }],
+    [{ prompt_tokens: 9 }],
+    [{ prompt_tokens: 9, completion_tokens: 100_000_000 }],
+    [{ prompt_tokens: 9, completion_tokens: 1e15 }],
+  ])('is counted instead: %j', said => {
+    const body = { choices: [{ index: 0, message: { role: 'assistant', content: 'four' }, finish_reason: 'stop' }] }
+    const meter = wholeMeter(Buffer.from(JSON.stringify({ ...body, usage: said })), {
+      provider: 'mock',
+      promptTokens: 5,
+      count: text => text.length,
+    })
+    expect(meter.read().usage).toMatchObject({ prompt: 5, completion: 4, source: 'counted' })
+  })
+})
+
 describe('the dialect', () => {
   it('puts its members in front of a whole body and touches nothing else', () => {
     const body = '{ "id":"x",  "n":1.0 }'

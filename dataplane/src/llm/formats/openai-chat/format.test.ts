@@ -92,7 +92,9 @@ describe('what a reply came to', () => {
       cacheWrite: 30,
     })
     const tooMuch = { cached_tokens: 90, cache_write_tokens: 90 }
-    expect(usageOf({ prompt_tokens: 100, prompt_tokens_details: tooMuch })).toMatchObject({ cacheWrite: 10 })
+    expect(usageOf({ prompt_tokens: 100, completion_tokens: 2, prompt_tokens_details: tooMuch })).toMatchObject({
+      cacheWrite: 10,
+    })
   })
 
   it('keeps thoughts in the fold', () => {

@@ -89,6 +89,11 @@ function choicesOf(texts: TextSlots, root: JsonRecord, where: 'delta' | 'message
     texts.echoed(valuesOf(choice, 'logprobs').find(isSomething), () => {
       for (const message of valuesOf(choice, where)) texts.prose(message, index)
     })
+    // What stands beside it is read by some client too: the text of older formats, a message beside a delta.
+    if (choice.kind === 'record') {
+      const members = choice.members.filter(({ name }) => name !== where && name !== 'logprobs')
+      texts.prose({ ...choice, members }, `${index}/beside`)
+    }
     if (stringOf(texts.document, choice, 'finish_reason')) finished.push(index)
   }
   return finished

@@ -11,6 +11,7 @@ export function mannersOf(dropsUsage: boolean): StreamManners {
   return {
     errorHint: '"error"',
     firstProblem,
+    idles: () => false,
     errorIn,
     ends: frame => endMarkerAt(frame) >= 0,
     // All choices have finished: only the end marker is missing.

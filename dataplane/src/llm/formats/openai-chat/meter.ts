@@ -102,15 +102,16 @@ export class StreamMeter implements FrameMeter {
 export function usageOf(usage: unknown): Usage | undefined {
   const prompt = tokensIn(member(usage, 'prompt_tokens'))
   const completion = tokensIn(member(usage, 'completion_tokens'))
-  if (prompt === undefined && completion === undefined) return undefined
+  // Half a usage is none: the other half would be free.
+  if (prompt === undefined || completion === undefined) return undefined
   const details = member(usage, 'prompt_tokens_details')
-  const cached = Math.min(tokensIn(member(details, 'cached_tokens')) ?? 0, prompt ?? 0)
+  const cached = Math.min(tokensIn(member(details, 'cached_tokens')) ?? 0, prompt)
   const written = tokensIn(member(details, 'cache_write_tokens')) ?? 0
   return {
-    prompt: prompt ?? 0,
+    prompt,
     cachedPrompt: cached,
-    cacheWrite: Math.min(written, (prompt ?? 0) - cached),
-    completion: completion ?? 0,
+    cacheWrite: Math.min(written, prompt - cached),
+    completion,
     reasoning: tokensIn(member(member(usage, 'completion_tokens_details'), 'reasoning_tokens')) ?? 0,
     source: 'reported',
   }
