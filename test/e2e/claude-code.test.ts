@@ -60,7 +60,7 @@ function nextTurn(content: readonly object[], more: object = {}): object {
 }
 
 const THOUGHT = anthropic.signed('The file has to be read first.')
-const READING = anthropic.toolUse('Read', { file_path: '/work/main.ts' }, 'toolu_01')
+const READING = anthropic.toolUse('Read', { file_path: '/project/main.ts' }, 'toolu_01')
 
 describe.skipIf(redisUrl === '')('Claude Code (skipped without a Redis)', () => {
   let native: Upstream
@@ -80,7 +80,7 @@ describe.skipIf(redisUrl === '')('Claude Code (skipped without a Redis)', () => 
   beforeEach(() => {
     native.answer = anthropic.message([THOUGHT, anthropic.text('Let me look.'), READING])
     native.seen.length = 0
-    openai.answer = PLAYS['openai-chat'].calls({ id: 'call_1', name: 'Read', input: { file_path: '/work/main.ts' } })
+    openai.answer = PLAYS['openai-chat'].calls({ id: 'call_1', name: 'Read', input: { file_path: '/project/main.ts' } })
     openai.seen.length = 0
   })
 
@@ -222,7 +222,7 @@ describe.skipIf(redisUrl === '')('Claude Code (skipped without a Redis)', () => 
         text: expect.stringContaining('What does main.ts print?'),
       })
       openai.answer = PLAYS['openai-chat'].says('It prints 42.')
-      const read = anthropic.toolUse('Read', { file_path: '/work/main.ts' }, 'toolu_01')
+      const read = anthropic.toolUse('Read', { file_path: '/project/main.ts' }, 'toolu_01')
       const next = await post(nextTurn([read], { model }))
       expect(await next.text()).toContain('"text":" 42."')
       const asked = openai.seen[1] && askedOf('openai-chat', openai.seen[1])
