@@ -20,7 +20,7 @@ import { StreamTranslator, translatedWhole, translateReply } from './translate.t
 /** More of an error's body is not read. */
 const MAX_ERROR_BYTES = 1024 * 1024
 /** A whole answer beyond this is refused; the largest known (images in base64) stay under half of it. */
-export const MAX_WHOLE_BYTES = 64 * 1024 * 1024
+const MAX_WHOLE_BYTES = 64 * 1024 * 1024
 
 /** Reply headers of a provider that reach the caller. */
 const PASSED_HEADERS = [
