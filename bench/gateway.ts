@@ -65,6 +65,17 @@ spec:
   cache: { enabled: true, scope: Tenant, ttl: 1h }
 `
 
+/** Every stage at work on every call: guardrails on request and reply, the cache asked and filled, content kept. */
+const WHOLE_POLICY = `---
+apiVersion: smartflow.dev/v1alpha1
+kind: Policy
+metadata: { name: whole, namespace: bench }
+spec:
+  guardrails: [{ name: all, type: PII, action: Redact }]
+  cache: { enabled: true, scope: Tenant, ttl: 1h }
+  audit: { content: Keep }
+`
+
 async function start(name: string, context: StartContext, policy: string): Promise<Running> {
   const { upstreamUrl, dir, logs, nodeArgs } = context
   const config = join(dir, 'config')
@@ -112,4 +123,10 @@ export const gatewayCached: Target = {
   name: 'gateway-cached',
   repeat: true,
   start: context => start('gateway-cached', context, CACHE_POLICY),
+}
+
+/** The gateway with every stage at work: what its dearest plain call costs. */
+export const gatewayWhole: Target = {
+  name: 'gateway-whole',
+  start: context => start('gateway-whole', context, WHOLE_POLICY),
 }

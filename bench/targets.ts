@@ -1,7 +1,7 @@
 // What the bench can put load on. A peer (another gateway) is one more Target in peers/<name>.ts, named in PEERS.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { gateway, gatewayCached } from './gateway.ts'
+import { gateway, gatewayCached, gatewayWhole } from './gateway.ts'
 import { freePorts, startProgram } from './programs.ts'
 import type { Target } from './target.ts'
 
@@ -30,7 +30,7 @@ const floor: Target = {
 }
 
 /** The targets that are always there, in the order of the table's rows. */
-export const targets: readonly Target[] = [direct, floor, gateway, gatewayCached]
+export const targets: readonly Target[] = [direct, floor, gateway, gatewayCached, gatewayWhole]
 
 const PEERS = join(HERE, 'peers')
 
