@@ -7,7 +7,7 @@ import { loadPeer, targets } from './targets.ts'
 /** What `--help` prints. */
 export const HELP = `node bench/run.ts, options as flags or (in capitals) from the environment:
   --rounds 3          --seconds 10 (b, d)        --cases a,b,c    --rate 1000 (calls a second of d)
-  --targets direct,floor,gateway,gateway-cached
+  --targets direct,floor,gateway,gateway-cached,gateway-whole
   --peers none        other gateways beside them, e.g. portkey,litellm,nginx (files of bench/peers); what they need is
                       installed once, into the user's cache
   --warm 15           seconds of whole calls on each target before the first round, then half as many of streams: V8
