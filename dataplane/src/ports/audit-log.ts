@@ -1,23 +1,16 @@
 // The record of every call, refused ones too (O03). Metadata and content are kept apart.
 import type { Micros } from '@smartflow/core/money'
+import type { Verdict, Violation } from '../exchange/facts.ts'
 
 /** What guardrails found in a call; never the text itself. */
 export interface ComplianceNote {
   /** Something was found by a guardrail in force; a shadow's findings violate nothing. */
   readonly status: 'compliant' | 'violated'
   /** The strongest action taken. */
-  readonly action: 'allow' | 'log' | 'redact' | 'block'
+  readonly action: Verdict['action']
   /** 0 to 1; the worse of the two directions. */
   readonly riskScore: number
-  readonly violations: readonly {
-    readonly direction: 'request' | 'reply'
-    readonly policy: string
-    readonly guardrail: string
-    readonly entity: string
-    readonly count: number
-    readonly action: 'Block' | 'Redact' | 'AllowAndLog'
-    readonly shadow: boolean
-  }[]
+  readonly violations: readonly (Violation & Pick<Verdict, 'direction'>)[]
 }
 
 /** One call as it is remembered: at most 4 KB of metadata. Times are epoch milliseconds, money micro-dollars. */
