@@ -5,7 +5,7 @@ INSTALLED := node_modules/.installed-lock.json
 PROOFS := $(patsubst hack/prove-%.ts,prove-%,$(filter-out %.test.ts,$(wildcard hack/prove-*.ts)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench dead-code clean $(PROOFS)
+.PHONY: help install run cluster test check format generate bench dead-code clean $(PROOFS)
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -19,14 +19,20 @@ install: ## Install the dependencies, when package-lock.json has changed
 run: install ## Run the gateway here: make run CONFIG_DIR=config/samples/standalone
 	@$(NODE) hack/run.ts
 
+cluster: install ## A Kubernetes API server and a Redis here, to try resources on: make cluster NODES=1 plays pods too
+	@$(NODE) hack/cluster.ts $(if $(NODES),--nodes)
+
 test: install ## Run every check and every test
 	@$(NODE) hack/test.ts
 
-check: install ## Run the quick part of it: types, lint, format, imports and the tests without servers
+check: install ## Run the quick part of it: types, lint, format, imports, generated files and the tests without servers
 	@$(NODE) hack/test.ts --check
 
 format: install ## Format the source
 	@$(NODE) node_modules/.bin/oxfmt '**/*.ts'
+
+generate: install ## Write what is generated: the CRDs in crds/ and charts/smartflow-crds
+	@$(NODE) hack/generate-crds.ts
 
 bench: install ## Measure the gateway beside the floor and other gateways: make bench PEERS=portkey,litellm,nginx
 	@$(NODE) bench/run.ts

@@ -1,4 +1,5 @@
-// Three projects: unit (beside the file, no server), contract (ports against every adapter), e2e (real processes).
+// Four projects: unit (beside the file, no server), contract (ports against every adapter), e2e (real processes), and
+// operator (a real Kubernetes API server).
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
@@ -24,10 +25,21 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/**/*.test.ts'],
-          exclude: ['**/node_modules/**'],
+          exclude: ['**/node_modules/**', 'test/operator/**'],
           globalSetup: ['test/redis.setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'operator',
+          include: ['test/operator/**/*.test.ts'],
+          exclude: ['**/node_modules/**'],
+          globalSetup: ['test/redis.setup.ts', 'test/control-plane.setup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
           maxWorkers: 2,
         },
       },

@@ -95,6 +95,9 @@ test.each([
   ['a test of dataplane, operator', 'dataplane/src/stages/a.test.ts', 'operator/src/watch/b.ts'],
   ['watch, apply', 'operator/src/watch/a.ts', 'operator/src/apply/b.ts'],
   ['desired, apply', 'operator/src/desired/a.ts', 'operator/src/apply/b.ts'],
+  ['desired, api', 'operator/src/desired/a.ts', 'operator/src/api/b.ts'],
+  ['api, watch', 'operator/src/api/a.ts', 'operator/src/watch/b.ts'],
+  ['telemetry, control', 'operator/src/telemetry/a.ts', 'operator/src/control/b.ts'],
   ['apply, the inside of watch', 'operator/src/apply/a.ts', 'operator/src/watch/informer.ts'],
   ['operator, dataplane', 'operator/src/main.ts', 'dataplane/src/exchange/b.ts'],
   ['hack, dataplane', 'hack/a.ts', 'dataplane/src/exchange/b.ts'],
@@ -104,7 +107,7 @@ test.each([
 })
 
 test.each([
-  ['desired, the world', 'operator/src/desired/a.ts', 'operator/src/watch/world.ts'],
+  ['desired, the world', 'operator/src/desired/a.ts', 'operator/src/watch/pods.ts'],
   ['main.ts, any room', 'dataplane/src/main.ts', 'dataplane/src/stores/b.ts'],
   ['a room test, another room', 'dataplane/src/stages/a.test.ts', 'dataplane/src/stores/b.ts'],
   ['an end-to-end test, anything', 'test/a.test.ts', 'hack/b.ts'],
@@ -146,8 +149,10 @@ test.each([
   ['ioredis', 'dataplane/src/stages/a.ts', 'dataplane/src/stores/redis/a.ts'],
   ['pg', 'dataplane/src/main.ts', 'dataplane/src/stores/postgres/a.ts'],
   ['mongodb', 'operator/src/watch/a.ts', 'operator/src/apply/a.ts'],
-  ['@kubernetes/client-node', 'operator/src/desired/a.ts', 'operator/src/watch/a.ts'],
-  ['@kubernetes/client-node', 'dataplane/src/stores/a.ts', 'operator/src/apply/a.ts'],
+  ['@kubernetes/client-node', 'operator/src/watch/a.ts', 'operator/src/api/a.ts'],
+  ['@kubernetes/client-node', 'dataplane/src/stores/a.ts', 'operator/src/api/a.ts'],
+  ['undici', 'operator/src/apply/a.ts', 'operator/src/api/a.ts'],
+  ['node:http', 'operator/src/api/a.ts', 'operator/src/telemetry/a.ts'],
   ['node:http', 'dataplane/src/manage/a.ts', 'dataplane/src/server/a.ts'],
   ['http', 'dataplane/src/telemetry/a.ts', 'dataplane/src/egress/a.test.ts'],
   ['undici', 'dataplane/src/llm/a.ts', 'dataplane/src/egress/a.ts'],

@@ -1,11 +1,11 @@
 // Starts a Redis for development and tests, and ends it with the process that started it.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
-import { connect, createServer, Socket } from 'node:net'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import { join, resolve as resolvePath } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
+import { END_GENTLY, hasEnded, lastLines, onFreePort, spawnTethered, type Tethered, until } from './local-server.ts'
 import type { Environment } from './programs.ts'
 import { findRedis, type RedisSource } from './redis-source.ts'
 
@@ -103,29 +103,11 @@ function notOurs(): never {
 
 type Plan = { source: Exclude<RedisSource, { kind: 'REDIS_URL' }>; options: RedisOptions; env: Environment }
 
-type Running = { child: ChildProcess; port: number; exited: Promise<unknown>; signal: (name: NodeJS.Signals) => void }
+type Running = Tethered & { port: number; signal: (name: NodeJS.Signals) => void }
 
-/** Somebody else may take a free port between our look and the server's start: then another one is tried. */
 async function launchSomewhere(plan: Plan): Promise<Running> {
   if (plan.options.port) return await launch(plan, plan.options.port)
-  for (let tries = 1; ; tries++) {
-    try {
-      return await launch(plan, await freePort())
-    } catch (error) {
-      if (tries === 3 || !/already in use|already allocated/.test(String(error))) throw error
-    }
-  }
-}
-
-async function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const server = createServer().once('error', reject)
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address()
-    const port = typeof address === 'object' && address ? address.port : 0
-    server.close(() => resolve(port))
-  })
-  return await promise
+  return await onFreePort(port => launch(plan, port))
 }
 
 async function launch(plan: Plan, port: number): Promise<Running> {
@@ -179,37 +161,15 @@ function isOurs({ child }: Running, { source }: Plan, answer: Answer): boolean {
 
 function spawnServer(plan: Plan, port: number): Running {
   const { command, lastWish, signalBy } = recipe(plan, port)
-  const log = openSync(join(plan.options.dir, LOG), 'a')
-  // A session of its own keeps it away from the terminal's Ctrl-C: whoever started it ends it when the time has come.
-  const child = spawn('sh', ['-c', `(read -r _ <&3; ${lastWish}) & exec 3<&-; exec "$@"`, 'sh', ...command], {
-    detached: true,
-    env: plan.env,
-    stdio: ['ignore', log, log, 'pipe'],
-  })
-  closeSync(log)
-  const lifeline = child.stdio[3]
-  if (lifeline instanceof Socket) lifeline.unref()
-  child.unref()
-  const { promise: exited, resolve } = Promise.withResolvers<void>()
-  child.once('error', () => resolve())
-  child.once('exit', () => {
-    lifeline?.destroy()
-    resolve()
-  })
+  const server = spawnTethered({ command, log: join(plan.options.dir, LOG), env: plan.env, lastWish })
   const signal = (name: NodeJS.Signals): void => {
     signalBy?.(name)
-    if (!signalBy || name === 'SIGKILL') child.kill(name)
+    if (!signalBy || name === 'SIGKILL') server.child.kill(name)
   }
-  return { child, port, exited, signal }
+  return { ...server, port, signal }
 }
 
-const hasEnded = ({ child }: Running): boolean => child.exitCode !== null || child.signalCode !== null
-
-/**
- * How to run the server, and how to end it when we are gone. A shell starts a watcher and then becomes the command. The
- * watcher reads a pipe whose other end only we hold, so it reads the end of it when we end, even by SIGKILL; then it
- * carries out the last wish.
- */
+/** How to run the server, and how to end it when we are gone. */
 type Recipe = { command: string[]; lastWish: string; signalBy?: (signal: NodeJS.Signals) => void }
 
 function recipe({ source, options, env }: Plan, port: number): Recipe {
@@ -217,7 +177,7 @@ function recipe({ source, options, env }: Plan, port: number): Recipe {
   const common = [...durability, '--maxmemory-policy', 'noeviction', ...(options.extraArgs ?? [])]
   if (source.kind !== 'docker') {
     const place = ['--port', String(port), '--bind', '127.0.0.1', '--dir', options.dir]
-    return { command: [source.program, ...place, ...common], lastWish: END_SERVER }
+    return { command: [source.program, ...place, ...common], lastWish: END_GENTLY }
   }
   // Each start has a name of its own: the last wish of one that has ended must not reach the next.
   const name = `smartflow-redis-${randomUUID()}`
@@ -231,18 +191,11 @@ function recipe({ source, options, env }: Plan, port: number): Recipe {
   }
 }
 
-/** Asks the server (the watcher's parent, $$) to end, and after 5 s makes it. */
-const END_SERVER = 'kill -TERM $$ || exit; for i in 1 2 3 4 5; do sleep 1; kill -0 $$ || exit; done; kill -KILL $$'
-
 async function end(running: Running, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   if (!hasEnded(running)) running.signal(signal)
   const force = setTimeout(() => running.signal('SIGKILL'), STOP_MS)
   await running.exited
   clearTimeout(force)
-}
-
-function lastLines(path: string): string {
-  return readFileSync(path, 'utf8').trim().split('\n').slice(-20).join('\n') || '(nothing)'
 }
 
 /* ------------------------------------------------------------------ asking */
@@ -252,15 +205,6 @@ type ReadyAnswer = 'locked' | { pid: number }
 type Answer = 'nobody' | 'not ready' | ReadyAnswer
 
 const isReady = (answer: Answer): answer is ReadyAnswer => answer !== 'nobody' && answer !== 'not ready'
-
-async function until(done: () => Promise<boolean>, limitMs: number): Promise<boolean> {
-  const deadline = Date.now() + limitMs
-  while (Date.now() < deadline) {
-    if (await done()) return true
-    await delay(20)
-  }
-  return false
-}
 
 /** PING, and which process it is, over one connection. */
 async function ask(open: () => Socket): Promise<Answer> {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Publisher } from '@smartflow/core/snapshot/publish'
+import { RedisConfigStore } from '@smartflow/core/snapshot/redis-config-store'
 import { signerOf, verifierOf } from '@smartflow/core/snapshot/signing'
 import { demoEgress } from './demo/demo.ts'
 import { undiciEgress } from './egress/undici.ts'
@@ -23,22 +24,25 @@ import { type Listener, listen } from './server/server.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { recordAtDoor } from './stages/audit/door.ts'
 import { Standalone } from './standalone.ts'
-import { ensureKeys, openStateDir, readKeys } from './state.ts'
+import { ensureKeys, openStateDir, readKeys, readTenantKeys } from './state.ts'
 import { MemoryResponseCache } from './stores/memory/response-cache.ts'
+import { Acknowledgement } from './stores/redis/acknowledgement.ts'
 import { RedisAuditLog } from './stores/redis/audit-log.ts'
 import { RedisCacheStats } from './stores/redis/cache-stats.ts'
-import { RedisConfigStore } from './stores/redis/config-store.ts'
+import { configPlace } from './stores/redis/config-place.ts'
 import { openRedis } from './stores/redis/connection.ts'
 import { RedisLedger } from './stores/redis/ledger.ts'
 import { RedisResponseCache } from './stores/redis/response-cache.ts'
 import { RedisSnapshotSource } from './stores/redis/snapshot-source.ts'
-import { log } from './telemetry/log.ts'
+import { log } from '@smartflow/core/log'
 import { Metrics } from './telemetry/metrics.ts'
 import { ProviderWindow } from './telemetry/provider-window.ts'
 
 const VERSION = '0.1.0'
 /** How long the start waits for the store. */
 const STORE_WAIT_MS = 2_000
+/** How long a scrape of metrics may keep a process that ends. */
+const METRICS_DRAIN_MS = 1_000
 
 const settings = read()
 const processName = `${hostname()}-${randomBytes(4).toString('hex')}`
@@ -47,21 +51,23 @@ let draining = false
 
 const stateDir = openStateDir(settings.stateDir, settings.keysDir)
 if (standalone && settings.keysDir === undefined) ensureKeys(stateDir.keys)
-const keys = readKeys(stateDir.keys)
+const keys = settings.tenant === undefined ? readKeys(stateDir.keys) : readTenantKeys(stateDir.keys, settings.tenant)
 
 const redis = openRedis(settings.redisUrl, { name: processName })
 const cacheRedis =
   settings.cacheRedisUrl === settings.redisUrl
     ? redis
     : openRedis(settings.cacheRedisUrl, { name: `${processName}-cache` })
-const configStore = new RedisConfigStore({ redis, gateway: settings.gateway })
+const podName = settings.podUid ?? processName
+const place = configPlace({ redis, gateway: settings.gateway, tenant: settings.tenant, process: podName })
+const acknowledgement = new Acknowledgement({ redis, ...place.ack, process: podName, version: VERSION })
 const verifier = verifierOf(keys.verifyKey)
 const snapshots = new RedisSnapshotSource({
   redis,
   url: settings.redisUrl,
-  reader: configStore,
-  gateway: settings.gateway,
-  process: processName,
+  reader: place.reader,
+  channel: place.channel,
+  acknowledgement,
   keyring: keys.keyring,
   verifier,
   lastGoodFile: stateDir.lastGood,
@@ -74,7 +80,7 @@ const ledger = new RedisLedger({
   storeLoss: () => snapshots.current()?.settings.storeLoss ?? { budgets: 'FailClosed', rateLimits: 'FailClosed' },
   leaseMs: settings.holdLeaseMs,
 })
-const audit = new RedisAuditLog({ redis })
+const audit = new RedisAuditLog({ redis, only: settings.tenant })
 const cacheStats = new RedisCacheStats(redis)
 const memoryCache = new MemoryResponseCache({ maxBytes: settings.memoryCacheBytes })
 const egress = undiciEgress()
@@ -112,6 +118,8 @@ const routes: readonly Route[] = [
     memoryCache,
     providers,
     version: VERSION,
+    boot: acknowledgement.boot,
+    podUid: settings.podUid,
     draining: () => draining,
     now: Date.now,
   }),
@@ -144,15 +152,17 @@ if (process.env['SMARTFLOW_LIFELINE'] === 'stdin')
   process.stdin.on('end', () => void stop('the end of its parent')).resume()
 process.on('unhandledRejection', error => log('error', 'a promise was rejected and nobody looked', { error }))
 
-const listeners: Listener[] = []
+/** Those that callers use, and that of probes and metrics: it answers to the end. */
+const listeners: { readonly callers: Listener[]; readonly metrics: Listener[] } = { callers: [], metrics: [] }
 await start()
 
 async function start(): Promise<void> {
   try {
+    const addresses = await listenAll()
+    log('info', 'listening', addresses)
     // A store that is away does not stop the start: the last good configuration may be on disk.
     await redis.whenUp(STORE_WAIT_MS)
     await folder?.start()
-    const addresses = await listenAll()
     await snapshots.start()
     // The first line on standard output is for whoever started this process: tests, and `make run`.
     process.stdout.write(`${JSON.stringify({ addresses, demo: folder?.demo ?? false })}\n`)
@@ -164,17 +174,23 @@ async function start(): Promise<void> {
   }
 }
 
+interface Address {
+  readonly host: string
+  readonly port: number
+}
+
 async function listenAll(): Promise<Record<string, string>> {
   const addresses: Record<string, string> = {}
-  const groups: { names: ListenerName[]; port: number }[] = settings.singlePort
-    ? [{ names: ['proxy', ...settings.listeners.filter(name => name !== 'proxy')], port: settings.ports.proxy }]
-    : settings.listeners.map(name => ({ names: [name], port: settings.ports[name] }))
-  for (const { names, port } of [...groups, { names: ['metrics' as const], port: settings.ports.metrics }]) {
-    const listener = await listen(routes, door, { host: settings.host, port, names: new Set(names) })
-    listeners.push(listener)
-    const host = settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host
-    for (const name of names) addresses[name] = `http://${host}:${listener.port}`
+  const { host, metricsHost, ports, singlePort } = settings
+  const open = async (into: Listener[], names: readonly ListenerName[], at: Address): Promise<void> => {
+    const listener = await listen(routes, door, { ...at, names: new Set(names) })
+    into.push(listener)
+    const reached = at.host === '0.0.0.0' ? '127.0.0.1' : at.host
+    for (const name of names) addresses[name] = `http://${reached}:${listener.port}`
   }
+  if (singlePort) await open(listeners.callers, settings.listeners, { host, port: ports.proxy })
+  else for (const name of settings.listeners) await open(listeners.callers, [name], { host, port: ports[name] })
+  await open(listeners.metrics, ['metrics'], { host: metricsHost, port: ports.metrics })
   return addresses
 }
 
@@ -192,20 +208,24 @@ function publisher(): Publisher {
     log('error', `${stateDir.keys} has no signing.key: a process with SMARTFLOW_CONFIG_DIR publishes and has to sign`)
     process.exit(1)
   }
-  return new Publisher({ store: configStore, signer: signerOf(keys.signKey), verifier })
+  const store = new RedisConfigStore({ redis, gateway: settings.gateway })
+  return new Publisher({ store, signer: signerOf(keys.signKey), verifier })
 }
 
-/** In order: no new calls, the running ones end, what they owe is told, then the connections go. */
+/** In order: nobody new is sent here, no new calls, the running ones end, what they owe is told, then the connections go. */
 async function stop(reason: string): Promise<void> {
   if (draining) return
   draining = true
   log('info', 'stopping', { reason })
-  await Promise.all(listeners.map(listener => listener.drain(settings.drainMs)))
+  for (const listener of listeners.callers) listener.leave()
+  await sleep(settings.lameDuckMs)
+  await Promise.all(listeners.callers.map(listener => listener.drain(settings.drainMs)))
   folder?.close()
   await Promise.all([ledger.drain(2_000), audit.drain(2_000), cacheStats.close()])
   await snapshots.stop()
   await ledger.close()
   await egress.close()
+  await Promise.all(listeners.metrics.map(listener => listener.drain(METRICS_DRAIN_MS)))
   for (const connection of new Set([redis, cacheRedis])) connection.close()
   process.exit(0)
 }

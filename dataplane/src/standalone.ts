@@ -9,7 +9,7 @@ import type { Publisher } from '@smartflow/core/snapshot/publish'
 import { newToken } from '@smartflow/core/snapshot/token'
 import { ConfigFolder, type FolderState } from '@smartflow/core/yaml/folder'
 import { readTokens, type Tokens, writeTokens } from './state.ts'
-import { log } from './telemetry/log.ts'
+import { log } from '@smartflow/core/log'
 
 /** How long after a failed publication the next one is tried. */
 const RETRY_MS = 1_000

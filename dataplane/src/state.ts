@@ -43,6 +43,24 @@ export function readKeys(folder: string): GatewayKeys {
   }
 }
 
+/** Reads what a process of one tenant gets instead: `tenant.keys` (JSON) and `signing.pub`. Throws as `readKeys`. */
+export function readTenantKeys(folder: string, tenant: string): GatewayKeys {
+  const file = join(folder, 'tenant.keys')
+  const keyring = tenantKeyring(file, readRequired(file))
+  if (!keyring.knows(tenant))
+    throw new Error(`${file} holds another tenant's keys than those of "${tenant}" (SMARTFLOW_TENANT)`)
+  return { keyring, verifyKey: readRequired(join(folder, 'signing.pub')), signKey: undefined }
+}
+
+function tenantKeyring(file: string, text: string): Keyring {
+  try {
+    return Keyring.forTenant(text)
+  } catch {
+    // Without its cause, which may quote the file.
+    throw new Error(`${file} does not hold a tenant's keys; take it afresh from the Secret that the operator made`)
+  }
+}
+
 /** Makes the keys unless they are there. Safe when two processes start at once: the first complete set wins. */
 export function ensureKeys(folder: string): void {
   if (readOptional(join(folder, 'signing.pub')) !== undefined) return

@@ -4,8 +4,9 @@ import { parseDuration } from '../resources/metadata.ts'
 import { parseUSD } from '../money.ts'
 import { type FormatName, type ProviderRow, providerRow, providerRows } from '../providers.ts'
 import type { ModelPrice, ProviderItem } from '../snapshot/items.ts'
-import { credentialContext } from '../snapshot/keyring.ts'
+import { credentialContext, type Keyring } from '../snapshot/keyring.ts'
 import { winnersOf } from './conflicts.ts'
+import { Memo } from './memo.ts'
 import { endpointOf } from './provider-endpoint.ts'
 import type { Scope } from './scope.ts'
 
@@ -13,7 +14,7 @@ import type { Scope } from './scope.ts'
 const HEADER_SAFE = /^[\x21-\x7e]+$/
 
 /** The wire formats by the names that the resource has for them. */
-const FORMATS: Readonly<Record<NonNullable<AIProvider['spec']['format']>, FormatName>> = {
+const FORMATS: Readonly<Partial<Record<NonNullable<AIProvider['spec']['format']>, FormatName>>> = {
   OpenAIChat: 'openai-chat',
   AnthropicMessages: 'anthropic-messages',
 }
@@ -24,8 +25,18 @@ interface Checked {
   readonly allowPrivateEndpoint: boolean
 }
 
+/** A provider that is served. `credential` is the plain one, to be sealed for whichever tenant may use it. */
+export interface ServedProvider {
+  readonly object: AIProvider
+  readonly tenant: string
+  readonly credential: string | undefined
+  readonly item: ProviderItem
+}
+
+const items = new Memo<AIProvider, ProviderItem>()
+
 /** The tenant's providers by `namespace/name`. A provider's name is unique in its tenant. */
-export function compileProviders(scope: Scope, providers: readonly AIProvider[]): Map<string, ProviderItem> {
+export function compileProviders(scope: Scope, providers: readonly AIProvider[]): Map<string, ServedProvider> {
   const checked = new Map<AIProvider, Checked>()
   for (const provider of providers) {
     const result = check(provider, scope)
@@ -36,13 +47,32 @@ export function compileProviders(scope: Scope, providers: readonly AIProvider[])
     keyOf: (provider: AIProvider) => provider.metadata.name,
     what: (provider: AIProvider) => `in tenant ${scope.tenant} the provider name ${provider.metadata.name}`,
   }
-  const items = new Map<string, ProviderItem>()
+  const served = new Map<string, ServedProvider>()
   for (const provider of winnersOf([...checked.keys()], claim, scope.book)) {
     const basis = checked.get(provider)
-    const item = basis === undefined ? undefined : itemOf(provider, basis, scope)
-    if (item !== undefined) items.set(`${provider.metadata.namespace}/${provider.metadata.name}`, item)
+    const found = basis === undefined ? undefined : serve(provider, basis, scope)
+    if (found === undefined || scope.book.isHeldBack(provider)) continue
+    scope.book.carried(provider, { tenant: scope.tenant, kind: 'AIProvider', name: found.item.name })
+    served.set(`${provider.metadata.namespace}/${provider.metadata.name}`, found)
   }
-  return items
+  return served
+}
+
+const copies = new Memo<ProviderItem, ProviderItem>()
+
+/**
+ * The provider for chains of another tenant: under a name that no object of that tenant can have (a name has no `:`), and
+ * with the credential sealed for that tenant.
+ */
+export function lentTo(
+  tenant: string,
+  { item, tenant: lender, credential }: ServedProvider,
+  keyring: Keyring,
+): ProviderItem {
+  return copies.get(item, [tenant, lender, credential, keyring], () => {
+    const name = `${lender}:${item.name}`
+    return { ...item, name, lender, credential: sealed(credential, name, { keyring, tenant }) }
+  })
 }
 
 /** What the row says of this provider, or why it cannot be served. */
@@ -61,21 +91,37 @@ function check(provider: AIProvider, { world }: Scope): Checked | string {
   return 'problem' in endpoint ? endpoint.problem : { row, ...endpoint }
 }
 
-/** The item, or undefined when a credential is missing and nothing may stand in for it. */
-function itemOf(provider: AIProvider, basis: Checked, scope: Scope): ProviderItem | undefined {
-  const { spec, metadata } = provider
+/** The provider, or undefined when a credential is missing and nothing may stand in for it. */
+function serve(provider: AIProvider, basis: Checked, scope: Scope): ServedProvider | undefined {
   const credential = credentialOf(provider, basis.row, scope)
   const standing = standingOf(provider, basis.row, credential)
   if (scope.book.isRejected(provider) || standing === 'broken') return undefined
   if (standing === 'demo' && !scope.world.standalone) return undefined
+  const { tenant, settings } = scope
+  const { row, baseURL, allowPrivateEndpoint } = basis
+  const own = [tenant, scope.world.keyring, credential, standing, row, baseURL, allowPrivateEndpoint]
+  const item = items.get(provider, [...own, settings.requestTimeout, settings.streamIdleTimeout], () =>
+    itemOf(provider, { basis, credential, demo: standing === 'demo' }, scope),
+  )
+  return { object: provider, tenant, credential, item }
+}
+
+interface Found {
+  readonly basis: Checked
+  readonly credential: string | undefined
+  readonly demo: boolean
+}
+
+function itemOf(provider: AIProvider, { basis, credential, demo }: Found, scope: Scope): ProviderItem {
+  const { spec, metadata } = provider
   return {
     kind: 'AIProvider',
     name: metadata.name,
     preset: spec.preset,
     baseURL: basis.baseURL,
     format: spec.format === undefined ? undefined : FORMATS[spec.format],
-    credential: credential === undefined ? undefined : sealed(credential, metadata.name, scope),
-    demo: standing === 'demo',
+    credential: sealed(credential, metadata.name, { keyring: scope.world.keyring, tenant: scope.tenant }),
+    demo,
     allowPrivateEndpoint: basis.allowPrivateEndpoint,
     models: spec.models,
     timeouts: timeoutsOf(provider, scope),
@@ -98,8 +144,12 @@ function standingOf(
   return provider.spec.auth === undefined ? 'real' : 'broken'
 }
 
-function sealed(credential: string, name: string, { world, tenant }: Scope): string {
-  return world.keyring.seal(tenant, Buffer.from(credential), credentialContext(name))
+function sealed(
+  credential: string | undefined,
+  name: string,
+  { keyring, tenant }: { keyring: Keyring; tenant: string },
+): string | undefined {
+  return credential === undefined ? undefined : keyring.seal(tenant, Buffer.from(credential), credentialContext(name))
 }
 
 /** The credential, or undefined when there is none; what is missing is written down. */

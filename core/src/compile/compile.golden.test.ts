@@ -17,26 +17,36 @@ const Setting = z.strictObject({
   standalone: z.boolean().default(false),
   environment: z.record(z.string(), z.string()).optional(),
   secrets: z.record(z.string(), z.record(z.string(), z.string())).default({}),
+  gatewayNamespace: z.string().optional(),
+  namespaces: z.record(z.string(), z.record(z.string(), z.string())).optional(),
 })
 
 /** The first document is the setting, the others are the objects. */
 function readWorld(name: string): World {
   const [first, ...objects] = parseAllDocuments(readFileSync(new URL(name, FOLDER), 'utf8')).map(each => each.toJS())
-  const { standalone, environment, secrets } = Setting.parse(first)
+  const { standalone, environment, secrets, gatewayNamespace, namespaces } = Setting.parse(first)
   const resources = objects.map((object): Resource => {
     const resource = parseResource(object)
     if (Array.isArray(resource)) throw new Error(`${name}: ${resource.map(problem => problem.message).join('; ')}`)
     return resource
   })
   const keyring = Keyring.fromMaster(Buffer.alloc(32, 7))
-  return { resources, secrets: new Map(Object.entries(secrets)), environment, standalone, keyring }
+  return {
+    resources,
+    secrets: new Map(Object.entries(secrets)),
+    environment,
+    standalone,
+    keyring,
+    gatewayNamespace,
+    namespaces: namespaces === undefined ? undefined : new Map(Object.entries(namespaces)),
+  }
 }
 
 function written(world: World): string {
-  const { compiled, statuses } = compile(world)
+  const { compiled, statuses, hosts } = compile(world)
   const tenants = Object.fromEntries(compiled.tenants)
   return stringify(
-    { settings: compiled.settings, tenants, statuses },
+    { settings: compiled.settings, tenants, statuses, hosts: Object.fromEntries(hosts) },
     { lineWidth: 0, singleQuote: true, aliasDuplicateObjects: false },
   )
 }

@@ -24,6 +24,8 @@ function world(resources: readonly Resource[], change: Partial<World> = {}): Wor
   return { resources, secrets: new Map(), environment: {}, standalone: true, keyring, ...change }
 }
 
+const nameOf = ({ metadata }: { metadata: { name: string; namespace: string } }): string =>
+  `${metadata.namespace}/${metadata.name}`
 const name = fc.constantFrom('a', 'b', 'c')
 const metadata = fc.record(
   {
@@ -40,31 +42,56 @@ const key = fc
     fallbackChainRef: fc.option(fc.record({ name }), { nil: undefined }),
   })
   .map(spec => ({ kind: 'VirtualKey', spec }))
+const allowedNamespaces = fc.constantFrom(
+  undefined,
+  { from: 'All' },
+  { from: 'Selector', selector: { matchLabels: { 'kubernetes.io/metadata.name': 'blue' } } },
+)
 const provider = fc
-  .record({ preset: fc.constantFrom('openai', 'ollama', 'demo', 'nobody') })
-  .map(spec => ({ kind: 'AIProvider', spec }))
+  .record({ preset: fc.constantFrom('openai', 'ollama', 'demo', 'nobody'), allowedNamespaces })
+  .map(({ preset, ...spec }) => {
+    const auth = preset === 'openai' ? { secretRef: { name: 'vault' } } : undefined
+    return { kind: 'AIProvider', spec: { ...spec, preset, auth } }
+  })
+const providerRef = fc.record({ name, namespace: fc.constantFrom('red', 'blue', 'loose') }, { requiredKeys: ['name'] })
 const chain = fc
-  .array(name, { minLength: 1, maxLength: 3 })
-  .map(names => names.map((provided, at) => ({ name: `t${at}`, providerRef: { name: provided } })))
+  .array(providerRef, { minLength: 1, maxLength: 3 })
+  .map(refs => refs.map((ref, at) => ({ name: `t${at}`, providerRef: ref })))
   .map(targets => ({ kind: 'FallbackChain', spec: { models: ['*'], targets } }))
-const policy = fc.record({ priority: fc.integer({ min: -5, max: 5 }) }).map(spec => ({ kind: 'Policy', spec }))
-const gateway = fc.constant({ kind: 'AIGateway', spec: {} })
+const policy = fc
+  .record({ priority: fc.integer({ min: -5, max: 5 }), parentRef: fc.option(fc.record({ name }), { nil: undefined }) })
+  .map(spec => ({ kind: 'Policy', spec }))
+const gateway = fc.constant({ kind: 'AIGateway', spec: { exposure: { domains: ['example.com'] } } })
 
 const namespaced = fc
   .tuple(fc.oneof(key, provider, chain, policy, gateway), name, metadata)
   .map(([{ kind, spec }, objectName, meta]) => object(kind, objectName, spec, meta))
 const tenant = fc
-  .tuple(fc.subarray(['red', 'blue', 'loose']), fc.constantFrom('default', 'a', 'b'))
-  .map(([names, tenantName]) => object('AITenant', tenantName, { namespaces: { names }, adminNamespaces: ['red'] }))
+  .tuple(fc.subarray(['red', 'blue', 'loose']), fc.constantFrom('default', 'a', 'b'), fc.boolean())
+  .map(([names, tenantName, selecting]) => {
+    const selector = selecting ? { matchExpressions: [{ key: 'any', operator: 'DoesNotExist' }] } : undefined
+    const hostnames = [`${tenantName === 'a' ? 'one' : 'two'}.example.com`]
+    return object('AITenant', tenantName, { namespaces: { names, selector }, hostnames, adminNamespaces: ['red'] })
+  })
 const resources = fc.array(fc.oneof({ weight: 8, arbitrary: namespaced }, { weight: 1, arbitrary: tenant }), {
   maxLength: 25,
 })
-const secrets = new Map(
-  ['red', 'blue', 'loose'].flatMap(namespace =>
-    ['a', 'b', 'c'].map(
-      each => [`${namespace}/${each}-key`, { token: `sk-sf-${namespace}-${each}-`.padEnd(40, '0') }] as const,
-    ),
-  ),
+const NAMESPACES = ['red', 'blue', 'loose']
+const tokenFor = (namespace: string, each: string, kind: string): string =>
+  `sk-sf-${namespace}-${each}-${kind}`.padEnd(40, '0')
+const previousExpires = '2027-01-01T00:00:00Z'
+const secrets = new Map<string, Record<string, string>>(
+  NAMESPACES.flatMap(namespace => [
+    [`${namespace}/vault`, { apiKey: `credential of ${namespace}`.replaceAll(' ', '-') }],
+    ...['a', 'b', 'c'].map((each): [string, Record<string, string>] => [
+      `${namespace}/${each}-key`,
+      {
+        token: tokenFor(namespace, each, 'now'),
+        previousToken: tokenFor(namespace, each, 'old'),
+        previousExpires,
+      },
+    ]),
+  ]),
 )
 
 describe('any world', () => {
@@ -91,9 +118,47 @@ describe('any world', () => {
       fc.property(resources, objects => {
         const again = world(objects, { secrets, environment: { OPENAI_API_KEY: 'credential' } })
         expect(canonicalJSON(compile(again).compiled.settings)).toBe(canonicalJSON(compile(again).compiled.settings))
-        expect([...compile(again).compiled.tenants]).toEqual([...compile(again).compiled.tenants])
+        const [one, other] = [compile(again), compile({ ...again, resources: structuredClone(again.resources) })]
+        expect([...other.compiled.tenants]).toEqual([...one.compiled.tenants])
+        expect(canonicalJSON(other.statuses)).toBe(canonicalJSON(one.statuses))
+        const items = new Set([...compile(again).compiled.tenants.values()].flat())
+        expect([...one.compiled.tenants.values()].flat().filter(item => !items.has(item))).toEqual([])
       }),
       { numRuns: 50 },
+    )
+  })
+
+  test('gives no tenant a key or a credential of another, but what a provider allows', () => {
+    fc.assert(
+      fc.property(resources, objects => {
+        const { compiled, statuses } = compile(world(objects, { standalone: false, secrets }))
+        const homes = new Map(statuses.map(each => [`${each.kind} ${each.namespace}/${each.name}`, each.item?.tenant]))
+        for (const [tenant, items] of compiled.tenants) {
+          for (const item of items) {
+            if (item.kind === 'VirtualKey') {
+              expect(homes.get(`VirtualKey ${item.name}`)).toBe(tenant)
+              const [namespace = '', each = ''] = item.name.split('/')
+              const tokens = [tokenFor(namespace, each, 'now'), tokenFor(namespace, each, 'old')]
+              expect(item.secrets.map(({ hash }, at) => keyring.verify(tenant, tokens[at] ?? '', hash))).toEqual([
+                true,
+                true,
+              ])
+            }
+            if (item.kind !== 'AIProvider' || item.credential === undefined) continue
+            const credential = keyring.open(tenant, item.credential, credentialContext(item.name)).toString()
+            const owners = objects.flatMap(each => {
+              if (each.kind !== 'AIProvider' || each.metadata.name !== item.name.replace(/^.*:/, '')) return []
+              if (`credential-of-${each.metadata.namespace}` !== credential) return []
+              return [{ allowed: each.spec.allowedNamespaces, home: homes.get(`AIProvider ${nameOf(each)}`) }]
+            })
+            expect(owners.some(({ home }) => home === (item.lender ?? tenant))).toBe(true)
+            if (item.lender === undefined) continue
+            expect(item.lender).not.toBe(tenant)
+            expect(owners.some(({ allowed }) => allowed !== undefined)).toBe(true)
+          }
+        }
+      }),
+      { numRuns: 200 },
     )
   })
 

@@ -3,21 +3,38 @@ import { canonicalJSON, compareText } from '../snapshot/canonical.ts'
 import { describeResource, namespaceOf, type Resource } from '../resources/resource.ts'
 import type { StatusBook } from './status.ts'
 
+interface Rank {
+  readonly age: number
+  readonly namespace: string
+  readonly name: string
+}
+
+/** Sorting asks for an object's rank again and again. */
+const ranks = new WeakMap<Resource, Rank>()
+
 /**
  * Oldest first, then by namespace and name. Objects of a folder have no age. Total: the order of the input never shows.
  */
 export function byAge<T extends Resource>(resources: readonly T[]): T[] {
-  return [...resources].sort(
-    (a, b) =>
-      ageOf(a) - ageOf(b) ||
-      compareText(namespaceOf(a) ?? '', namespaceOf(b) ?? '') ||
-      compareText(a.metadata.name, b.metadata.name) ||
-      compareText(canonicalJSON(a), canonicalJSON(b)),
-  )
+  return [...resources].sort((a, b) => {
+    const [one, other] = [rankOf(a), rankOf(b)]
+    return (
+      one.age - other.age ||
+      compareText(one.namespace, other.namespace) ||
+      compareText(one.name, other.name) ||
+      compareText(a.kind, b.kind) ||
+      (a === b ? 0 : compareText(canonicalJSON(a), canonicalJSON(b)))
+    )
+  })
 }
 
-function ageOf(resource: Resource): number {
-  return Date.parse(resource.metadata.creationTimestamp ?? '') || 0
+function rankOf(resource: Resource): Rank {
+  const known = ranks.get(resource)
+  if (known !== undefined) return known
+  const { creationTimestamp, name } = resource.metadata
+  const rank = { age: Date.parse(creationTimestamp ?? '') || 0, namespace: namespaceOf(resource) ?? '', name }
+  ranks.set(resource, rank)
+  return rank
 }
 
 /** What is claimed: a key that only one object may have, and its name for messages. */

@@ -4,38 +4,59 @@ import type { FallbackChain } from '../resources/fallback-chain.ts'
 import { parseDuration } from '../resources/metadata.ts'
 import type { ChainItem, ProviderItem } from '../snapshot/items.ts'
 import { winnersOf } from './conflicts.ts'
+import { Memo } from './memo.ts'
+import type { ProviderCatalogue } from './provider-catalogue.ts'
 import type { Scope } from './scope.ts'
 
-/**
- * The tenant's chains by `namespace/name`. A chain's name is unique in its tenant; it refers to providers of its
- * namespace.
- */
+/** The chains by `namespace/name`, and the copies of other tenants' providers that they lead to. */
+export interface CompiledChains {
+  readonly chains: ReadonlyMap<string, ChainItem>
+  readonly borrowed: ReadonlySet<ProviderItem>
+}
+
+const items = new Memo<FallbackChain, ChainItem>()
+
+/** The tenant's chains. A chain's name is unique in its tenant. */
 export function compileChains(
   scope: Scope,
   chains: readonly FallbackChain[],
-  providers: ReadonlyMap<string, ProviderItem>,
-): Map<string, ChainItem> {
+  catalogue: ProviderCatalogue,
+): CompiledChains {
   const claim = {
     keyOf: (chain: FallbackChain) => chain.metadata.name,
     what: (chain: FallbackChain) => `in tenant ${scope.tenant} the chain name ${chain.metadata.name}`,
   }
-  const items = new Map<string, ChainItem>()
+  const served = new Map<string, ChainItem>()
+  const borrowed = new Set<ProviderItem>()
   for (const chain of winnersOf(chains, claim, scope.book)) {
-    const targets = chain.spec.targets.flatMap(target => {
-      const name = `${chain.metadata.namespace}/${target.providerRef.name}`
-      const provider = providers.get(name)
-      if (provider !== undefined) return [targetOf(target, provider)]
-      const message = `target ${target.name}: AIProvider ${name} is not there or not served; look at its status`
-      scope.book.unresolved(chain, 'RefNotFound', message)
-      return []
-    })
-    const { namespace, name } = chain.metadata
-    if (targets.length > 0) items.set(`${namespace}/${name}`, { ...termsOf(chain), targets })
+    const providers = providersOf(chain, catalogue, scope)
+    const found = providers.flatMap(each => each?.item ?? [])
+    if (found.length === 0 || scope.book.isHeldBack(chain)) continue
+    for (const each of providers) if (each?.borrowed === true) borrowed.add(each.item)
+    const names = providers.map(each => each?.item.name)
+    const item = items.get(chain, names, () => itemOf(chain, names))
+    scope.book.carried(chain, { tenant: scope.tenant, kind: 'FallbackChain', name: item.name })
+    served.set(`${chain.metadata.namespace}/${chain.metadata.name}`, item)
   }
-  return items
+  return { chains: served, borrowed }
 }
 
-function termsOf({ metadata, spec }: FallbackChain): Omit<ChainItem, 'targets'> {
+interface Used {
+  readonly item: ProviderItem
+  readonly borrowed: boolean
+}
+
+/** The providers of the targets, in step; undefined for those that are left out. */
+function providersOf(chain: FallbackChain, catalogue: ProviderCatalogue, scope: Scope): (Used | undefined)[] {
+  return chain.spec.targets.map(target => {
+    const resolved = catalogue.resolve(chain, target, scope)
+    if ('item' in resolved) return resolved
+    scope.book.unresolved(chain, resolved.reason, resolved.message)
+    return undefined
+  })
+}
+
+function itemOf({ metadata, spec }: FallbackChain, providers: readonly (string | undefined)[]): ChainItem {
   return {
     kind: 'FallbackChain',
     name: metadata.name,
@@ -43,16 +64,20 @@ function termsOf({ metadata, spec }: FallbackChain): Omit<ChainItem, 'targets'> 
     maxAttempts: spec.maxAttempts,
     maxTotalDuration: millisecondsOf(spec.maxTotalDuration),
     breaker: { failures: spec.breaker.failures, openFor: parseDuration(spec.breaker.openFor) },
+    targets: spec.targets.flatMap((target, at) => {
+      const provider = providers[at]
+      return provider === undefined ? [] : [targetOf(target, provider)]
+    }),
   }
 }
 
 function targetOf(
   { name, model, timeout, retry }: FallbackChain['spec']['targets'][number],
-  provider: ProviderItem,
+  provider: string,
 ): ChainItem['targets'][number] {
   return {
     name,
-    provider: provider.name,
+    provider,
     model,
     timeout: millisecondsOf(timeout),
     retry: { ...retry, baseDelay: parseDuration(retry.baseDelay), maxDelay: parseDuration(retry.maxDelay) },

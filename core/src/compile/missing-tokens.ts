@@ -3,7 +3,7 @@ import type { Resource } from '../resources/resource.ts'
 import type { SecretValues } from '../resources/secret.ts'
 import { compareText } from '../snapshot/canonical.ts'
 import { secretsOf } from './secrets.ts'
-import { type TokenPlace, tokenPlace } from './virtual-key.ts'
+import { type TokenPlace, tokenPlace } from './key-tokens.ts'
 
 /** A token to make, and the key it is for. */
 export interface MissingToken extends TokenPlace {
@@ -19,6 +19,7 @@ export function missingTokens(resources: readonly Resource[], secrets: SecretVal
   const missing = new Map<string, MissingToken>()
   for (const resource of resources) {
     if (resource.kind !== 'VirtualKey' || resource.spec.keyFrom !== undefined) continue
+    if (resource.metadata.deletionTimestamp !== undefined) continue
     const place = tokenPlace(resource)
     const name = `${place.namespace}/${place.secretName}`
     const token = known.get(name)?.[place.key]?.trim() ?? ''

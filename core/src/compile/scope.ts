@@ -11,6 +11,8 @@ export interface Scope {
   readonly settings: GatewaySettings
   readonly book: StatusBook
   readonly tenant: string
+  /** How many virtual keys the tenant may have; undefined: any number. */
+  readonly maxVirtualKeys: number | undefined
   /** Why keys of this namespace may not have the role; undefined when they may. */
   allowsRole(role: string, namespace: string): { readonly refused: string } | undefined
 }

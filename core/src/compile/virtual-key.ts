@@ -1,43 +1,30 @@
 // VirtualKeys of one tenant: the token becomes a lookup id and a proof; the token itself goes nowhere.
-import { TOKEN_SECRET_KEY, type VirtualKey } from '../resources/virtual-key.ts'
-import type { ChainItem, KeyItem, ProviderItem } from '../snapshot/items.ts'
-import { TOKEN_MIN_LENGTH } from '../snapshot/token.ts'
-import { winnersOf } from './conflicts.ts'
+import { describeResource } from '../resources/resource.ts'
+import type { VirtualKey } from '../resources/virtual-key.ts'
+import type { ChainItem, KeyItem } from '../snapshot/items.ts'
+import { byAge, winnersOf } from './conflicts.ts'
+import { type KeyTokens, tokensOf } from './key-tokens.ts'
 import { budgetOf, rateLimitOf } from './limits.ts'
+import { Memo } from './memo.ts'
 import type { Scope } from './scope.ts'
 import type { StatusBook } from './status.ts'
 
-/** What keys refer to: chains by `namespace/name`, and the tenant's providers. */
+/** What keys refer to: chains by `namespace/name`, and the names of the tenant's own providers. */
 export interface KeyTargets {
   readonly chains: ReadonlyMap<string, ChainItem>
-  readonly providers: ReadonlyMap<string, ProviderItem>
+  readonly providers: ReadonlySet<string>
 }
 
-/** A key on its way: its object and its token's lookup id, which no two keys of the gateway may share. */
+/** A key on its way: its object, whose it is, and its item. */
 export interface KeyDraft {
   readonly object: VirtualKey
-  readonly keyId: string
+  readonly tenant: string
   readonly item: KeyItem
 }
 
-/** Where a key's token is: a Secret of its namespace and a key of it. */
-export interface TokenPlace {
-  readonly namespace: string
-  readonly secretName: string
-  readonly key: string
-}
+const drafts = new Memo<VirtualKey, KeyDraft>()
 
-/** The place of a virtual key's token. */
-export function tokenPlace({ metadata, spec }: VirtualKey): TokenPlace {
-  const ref = spec.keyFrom?.secretRef
-  return {
-    namespace: metadata.namespace,
-    secretName: ref?.name ?? spec.secretName ?? `${metadata.name}-key`,
-    key: ref?.key ?? TOKEN_SECRET_KEY,
-  }
-}
-
-/** The tenant's keys that could be served; an alias is unique in its tenant. */
+/** The tenant's keys that could be served; an alias is unique in its tenant, and the oldest keys fill its limit. */
 export function draftKeys(scope: Scope, keys: readonly VirtualKey[], targets: KeyTargets): KeyDraft[] {
   for (const key of keys) {
     const refusal = scope.allowsRole(key.spec.role, key.metadata.namespace)
@@ -47,52 +34,51 @@ export function draftKeys(scope: Scope, keys: readonly VirtualKey[], targets: Ke
     keyOf: (key: VirtualKey) => key.spec.alias,
     what: (key: VirtualKey) => `in tenant ${scope.tenant} the alias ${key.spec.alias}`,
   }
-  return winnersOf(keys, claim, scope.book).flatMap(key => {
-    const token = tokenOf(key, scope)
+  return withinLimit(winnersOf(keys, claim, scope.book), scope).flatMap(key => {
+    const tokens = tokensOf(key, scope)
     const complete = hasChain(key, scope, targets)
     reportProviders(key, scope, targets)
-    return token === undefined || !complete ? [] : [draftOf(key, token, scope)]
+    return tokens === undefined || !complete || scope.book.isHeldBack(key) ? [] : [draftOf(key, tokens, scope)]
   })
 }
 
 /**
- * The keys to serve, by tenant. Two keys with one token could not be told apart, even in two tenants: the older one has
- * it.
+ * The keys to serve, by tenant. Two keys with one token could not be told apart, even in two tenants, and even when it is
+ * the previous token of one of them: the older key has it.
  */
-export function distinguishable(
-  drafts: ReadonlyMap<string, readonly KeyDraft[]>,
-  book: StatusBook,
-): Map<string, readonly KeyItem[]> {
-  const byObject = new Map([...drafts.values()].flat().map(draft => [draft.object, draft]))
-  const claim = {
-    keyOf: (key: VirtualKey) => byObject.get(key)?.keyId ?? '',
-    what: () => 'the token in its Secret',
+export function distinguishable(all: readonly KeyDraft[], book: StatusBook): Map<string, KeyItem[]> {
+  const byObject = new Map(all.map(draft => [draft.object, draft]))
+  const owners = new Map<string, VirtualKey>()
+  const served = new Map<string, KeyItem[]>()
+  for (const key of byAge([...byObject.keys()])) {
+    const draft = byObject.get(key)
+    if (draft === undefined || book.isRejected(key)) continue
+    const { item, tenant } = draft
+    const owner = item.secrets.map(secret => owners.get(secret.keyId)).find(found => found !== undefined)
+    if (owner !== undefined) {
+      const message = `the token in its Secret belongs to ${describeResource(owner)}, which came first`
+      book.reject(key, 'Conflicted', message)
+      continue
+    }
+    for (const { keyId } of item.secrets) owners.set(keyId, key)
+    book.carried(key, { tenant, kind: 'VirtualKey', name: item.name })
+    const known = served.get(tenant)
+    if (known === undefined) served.set(tenant, [item])
+    else known.push(item)
   }
-  const winners = new Set(winnersOf([...byObject.keys()], claim, book))
-  const served = (keys: readonly KeyDraft[]) => keys.filter(draft => winners.has(draft.object)).map(draft => draft.item)
-  return new Map([...drafts].map(([tenant, keys]) => [tenant, served(keys)]))
+  return served
 }
 
-function tokenOf(key: VirtualKey, scope: Scope): string | undefined {
-  const place = tokenPlace(key)
-  const name = `${place.namespace}/${place.secretName}`
-  const token = scope.secrets.get(name)?.[place.key]?.trim()
-  if (token === undefined || token === '') {
-    scope.book.unresolved(
-      key,
-      'SecretNotFound',
-      `Secret ${name} with the key ${place.key} is not there; create it with the token`,
-    )
-    return undefined
+/** The oldest keys, as many as the tenant may have. */
+function withinLimit(oldestFirst: readonly VirtualKey[], { maxVirtualKeys, tenant, book }: Scope): VirtualKey[] {
+  if (maxVirtualKeys === undefined) return [...oldestFirst]
+  for (const key of oldestFirst.slice(maxVirtualKeys)) {
+    const message =
+      `tenant ${tenant} may have ${maxVirtualKeys} virtual keys, and older ones are that many; ` +
+      `delete one, or have spec.limits.maxVirtualKeys of AITenant ${tenant} raised`
+    book.reject(key, 'Conflicted', message)
   }
-  if (token.length >= TOKEN_MIN_LENGTH && /^[\x21-\x7e]+$/.test(token)) return token
-  const wanted = `at least ${TOKEN_MIN_LENGTH} characters, without spaces`
-  scope.book.reject(
-    key,
-    'Invalid',
-    `the token in Secret ${name} is too easy to guess or not plain text; it needs ${wanted}`,
-  )
-  return undefined
+  return oldestFirst.slice(0, maxVirtualKeys)
 }
 
 /** A key whose chain is missing is not served: calls must not go where its chain would not have sent them. */
@@ -105,23 +91,31 @@ function hasChain(key: VirtualKey, scope: Scope, { chains }: KeyTargets): boolea
   return false
 }
 
-function reportProviders(key: VirtualKey, scope: Scope, targets: KeyTargets): void {
-  const known = new Set([...targets.providers.values()].map(provider => provider.name))
-  const missing = key.spec.providers.filter(name => !known.has(name))
+function reportProviders(key: VirtualKey, scope: Scope, { providers }: KeyTargets): void {
+  const missing = key.spec.providers.filter(name => !providers.has(name))
   if (missing.length === 0) return
   const message = `spec.providers: tenant ${scope.tenant} has no AIProvider ${missing.join(', ')}, or it is not served`
   scope.book.unresolved(key, 'RefNotFound', message)
 }
 
-function draftOf(key: VirtualKey, token: string, { world, tenant }: Scope): KeyDraft {
-  const { metadata, spec } = key
+function draftOf(key: VirtualKey, tokens: KeyTokens, { world: { keyring }, tenant }: Scope): KeyDraft {
+  const { token, previous } = tokens
+  return drafts.get(key, [keyring, tenant, token, previous?.token, previous?.expiresAt], () => {
+    const secretOf = (text: string) => ({ keyId: keyring.keyId(text), hash: keyring.hash(tenant, text) })
+    const current = secretOf(token)
+    const secrets =
+      previous === undefined ? [current] : [current, { ...secretOf(previous.token), expiresAt: previous.expiresAt }]
+    return { object: key, tenant, item: itemOf(key, secrets) }
+  })
+}
+
+function itemOf({ metadata, spec }: VirtualKey, secrets: KeyItem['secrets']): KeyItem {
   const owned = (type: string): string | undefined => (spec.owner?.type === type ? spec.owner.name : undefined)
-  const keyId = world.keyring.keyId(token)
-  const item: KeyItem = {
+  return {
     kind: 'VirtualKey',
     name: `${metadata.namespace}/${metadata.name}`,
     alias: spec.alias,
-    secrets: [{ keyId, hash: world.keyring.hash(tenant, token) }],
+    secrets,
     role: spec.role,
     team: spec.team ?? owned('Team'),
     user: spec.user ?? owned('User'),
@@ -135,5 +129,4 @@ function draftOf(key: VirtualKey, token: string, { world, tenant }: Scope): KeyD
     expiresAt: spec.expiresAt === undefined ? undefined : Date.parse(spec.expiresAt),
     suspended: spec.suspend,
   }
-  return { object: key, keyId, item }
 }

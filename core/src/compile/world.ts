@@ -3,7 +3,13 @@ import type { Resource } from '../resources/resource.ts'
 import type { SecretValues } from '../resources/secret.ts'
 import type { Keyring } from '../snapshot/keyring.ts'
 
-/** Everything a compile depends on. The order of `resources` does not matter. */
+/** Labels of an object. */
+export type Labels = Readonly<Record<string, string>>
+
+/**
+ * Everything a compile depends on. The order of `resources` does not matter. What was compiled of an object is
+ * remembered by the object's identity: give the same object again while it is unchanged, and never change one.
+ */
 export interface World {
   readonly resources: readonly Resource[]
   /**
@@ -17,4 +23,8 @@ export interface World {
   /** True: one machine without Kubernetes. The demo upstream then stands in for providers without a credential. */
   readonly standalone: boolean
   readonly keyring: Keyring
+  /** The only namespace whose AIGateways count; undefined: any. */
+  readonly gatewayNamespace?: string | undefined
+  /** Every namespace of the cluster with its labels; undefined: those that objects name, with their names as labels. */
+  readonly namespaces?: ReadonlyMap<string, Labels> | undefined
 }

@@ -1,7 +1,7 @@
 // What is wrong with an object as somebody wrote it: zod's issues in words that say where it is and what to do.
 import { z } from 'zod'
 import { closest } from './closest.ts'
-import { isLaterField, isLaterValue } from './later.ts'
+import { bareSchema } from './later.ts'
 
 /** Where in an object: keys and list positions from its top. */
 export type FieldPath = readonly (string | number)[]
@@ -43,7 +43,6 @@ function unknownFields(issue: z.core.$ZodIssueUnrecognizedKeys, checked: Checked
   const path = fieldPath(issue.path)
   return issue.keys.map(key => {
     const at = [...path, key]
-    if (isLaterField(checked.kind, shape(at))) return notServed(at, `${pathText(at)} is`)
     const hint = unknownHint(key, fieldsAt(checked.schema, path))
     const message = `${pathText(at)} is no field of ${checked.kind}; ${hint}`
     return { path: at, reason: 'Invalid', message }
@@ -60,13 +59,7 @@ function unknownHint(key: string, known: readonly string[]): string {
 function fieldProblem(issue: Issue, checked: Checked): Problem {
   const path = fieldPath(issue.path)
   const value = valueAt(checked.value, path)
-  if (isLaterValue(checked.kind, shape(path), value)) return notServed(path, `${pathText(path)}: ${String(value)} is`)
   return { path, reason: 'Invalid', message: `${pathText(path)} ${describe(issue, value)}` }
-}
-
-function notServed(path: FieldPath, what: string): Problem {
-  const message = `${what} not served by this release yet, and refused so that nobody relies on it; remove it for now`
-  return { path, reason: 'NotServedYet', message }
 }
 
 /**
@@ -117,10 +110,6 @@ function fieldPath(path: readonly PropertyKey[]): (string | number)[] {
   return path.map(part => (typeof part === 'number' ? part : String(part)))
 }
 
-function shape(path: FieldPath): string {
-  return pathText(path).replaceAll(/\[\d+\]/g, '[]')
-}
-
 /** The value at a path, or undefined where there is none. */
 function valueAt(value: unknown, path: FieldPath): unknown {
   let at = value
@@ -133,25 +122,11 @@ function valueAt(value: unknown, path: FieldPath): unknown {
 
 /** Names of the fields that a schema has at a path. */
 function fieldsAt(schema: z.ZodType, path: FieldPath): readonly string[] {
-  let at = bare(schema)
+  let at = bareSchema(schema)
   for (const part of path) {
-    if (at instanceof z.ZodArray) at = bare(at.element)
-    else if (at instanceof z.ZodObject) at = bare(at.shape[part])
+    if (at instanceof z.ZodArray) at = bareSchema(at.element)
+    else if (at instanceof z.ZodObject) at = bareSchema(at.shape[part])
     else return []
   }
   return at instanceof z.ZodObject ? Object.keys(at.shape) : []
-}
-
-/** A schema without what is wrapped around it (optional, default). */
-function bare(schema: unknown): unknown {
-  let at = schema
-  while (
-    at instanceof z.ZodOptional ||
-    at instanceof z.ZodDefault ||
-    at instanceof z.ZodPrefault ||
-    at instanceof z.ZodNullable
-  ) {
-    at = at.unwrap()
-  }
-  return at
 }

@@ -1,12 +1,13 @@
 // The table of kinds, and the one door through which objects come in: YAML, the API server and HTTP all pass
 // parseResource.
 import { z } from 'zod'
+import { Agent } from './agent.ts'
 import { AIGateway } from './ai-gateway.ts'
 import { AIProvider } from './ai-provider.ts'
 import { AITenant } from './ai-tenant.ts'
 import { FallbackChain } from './fallback-chain.ts'
 import { closest } from './closest.ts'
-import { LATER_KINDS } from './later.ts'
+import { McpServer } from './mcp-server.ts'
 import { API_VERSION } from './metadata.ts'
 import { Policy } from './policy.ts'
 import { type Problem, problemsOf } from './problem.ts'
@@ -14,13 +15,25 @@ import { Secret } from './secret.ts'
 import { VirtualKey } from './virtual-key.ts'
 
 /** The schemas of the gateway's own kinds. */
-export const KINDS = { AIGateway, AITenant, AIProvider, VirtualKey, FallbackChain, Policy } as const
+export const KINDS = { AIGateway, AITenant, AIProvider, VirtualKey, FallbackChain, Policy, McpServer, Agent } as const
+
+/** Kinds that are accepted and come into force with a later release. */
+export const LATER_KINDS: ReadonlySet<string> = new Set<Kind>(['McpServer', 'Agent'])
 
 /** Names of the gateway's own kinds. */
 export type Kind = keyof typeof KINDS
 
 /** Any object that a source may give, checked and with its defaults filled in. */
-export type Resource = AIGateway | AITenant | AIProvider | VirtualKey | FallbackChain | Policy | Secret
+export type Resource =
+  | AIGateway
+  | AITenant
+  | AIProvider
+  | VirtualKey
+  | FallbackChain
+  | Policy
+  | McpServer
+  | Agent
+  | Secret
 
 /** The objects of one kind. */
 export type ResourceOf<K extends Resource['kind']> = Extract<Resource, { kind: K }>
@@ -58,10 +71,6 @@ function schemaOf(apiVersion: string, kind: string): z.ZodType<Resource> | Probl
     return [problem(['apiVersion'], 'UnsupportedValue', message)]
   }
   if (isKind(kind)) return KINDS[kind]
-  if (LATER_KINDS.has(kind)) {
-    const message = `kind ${kind} is not served by this release yet, and is refused so that nobody relies on it`
-    return [problem(['kind'], 'NotServedYet', message)]
-  }
   const names = Object.keys(KINDS)
   const meant = closest(kind, names)
   const hint = meant === undefined ? `the kinds are ${names.join(', ')}` : `did you mean ${meant}?`

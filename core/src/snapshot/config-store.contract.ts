@@ -78,6 +78,45 @@ export function configStoreContract(name: string, create: () => Promise<ConfigSt
       expect(await store.rootManifest('1.2')).toBeUndefined()
     })
 
+    test('lets a writer announce pieces unless a newer one was there', async () => {
+      const store = await create()
+      const pieces = ['item:a', 'manifest:b', 'root:1.1'] as const
+      const results = []
+      for (const [epoch, generation] of [
+        [1, 5],
+        [1, 5],
+        [1, 4],
+        [2, 1],
+        [1, 9],
+        [2, 2],
+      ] as const) {
+        results.push(await store.touch('red', { epoch, generation }, pieces))
+      }
+      expect(results).toEqual([true, true, false, true, false, true])
+      expect(await store.touch('blue', { epoch: 1, generation: 1 }, [])).toBe(true)
+      expect(await store.readerOf('red').head()).toBeUndefined()
+    })
+
+    test("has a head and roots of each tenant, apart from the gateway's", async () => {
+      const store = await create()
+      await store.putTenantRoot('red', '1.1', 'red root')
+      expect(await store.commitTenant('red', head(1, 1))).toBe('OK')
+      expect(await store.commitTenant('red', head(1, 1))).toBe('STALE_GEN')
+      expect(await store.commitTenant('red', head(0, 9))).toBe('STALE_EPOCH')
+      expect(await store.commitTenant('blue', head(1, 1))).toBe('OK')
+      expect(await store.commitTenant('blue', head(2, 1))).toBe('OK')
+      const red = store.readerOf('red')
+      expect(await red.head()).toEqual(head(1, 1))
+      expect(await red.rootManifest('1.1')).toBe('red root')
+      expect(await store.rootManifest('1.1')).toBeUndefined()
+      expect(await store.head()).toBeUndefined()
+      expect([...(await store.tenantsWithHeads())].sort()).toEqual(['blue', 'red'])
+      await store.putItems('red', new Map([['a', 'text']]))
+      await store.putTenantManifest('red', 'd', 'manifest')
+      expect(await red.items('red', ['a', 'b'])).toEqual(['text', undefined])
+      expect(await red.tenantManifest('red', 'd')).toBe('manifest')
+    })
+
     test('keeps tenants apart', async () => {
       const store = await create()
       await store.putItems('red', new Map([['a', 'red text']]))

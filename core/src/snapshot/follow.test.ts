@@ -238,15 +238,20 @@ describe('a configuration that was changed or is incomplete is refused:', () => 
     await publisher.publish({ ...compiled, settings: { ...compiled.settings, novelty: { a: 1 } } as never })
     const data = await followed()
     expect(JSON.stringify([data.settings, data.tenants.get('red')?.items])).not.toContain('novelty')
-    expect((await loadLastGood(saveLastGood(data), verifier)).version).toEqual(data.version)
+    expect((await loadLastGood(saved(data), verifier)).version).toEqual(data.version)
   })
 })
+
+/** The text as a file has it. */
+function saved(data: SnapshotData): string {
+  return [...saveLastGood(data)].join('')
+}
 
 describe('the last good configuration on disk', () => {
   test('is the same when it is read back, and builds the same view', async () => {
     await publisher.publish(world(1, 2))
     const data = await followed()
-    const text = saveLastGood(data)
+    const text = saved(data)
     expect(text).not.toContain('credential of red')
     const loaded = await loadLastGood(text, verifier)
     expect(loaded).toEqual(data)
@@ -255,13 +260,27 @@ describe('the last good configuration on disk', () => {
     expect(view.tenant('red')?.credential('main')).toBe('credential of red')
   })
 
+  test('keeps the pieces of several tenants apart, whatever they are called, and is written in pieces', async () => {
+    const keys = Array.from({ length: 300 }, (_, at) => testKey('red', at))
+    const names = ['red', '10', '9', 'constructor']
+    await publisher.publish(
+      testCompiled(Object.fromEntries(names.map(name => [name, testTenant(name, name === 'red' ? keys : [])]))),
+    )
+    const data = await followed()
+    const pieces = [...saveLastGood(data)]
+    expect(pieces.length).toBeGreaterThan(1)
+    expect(Math.max(...pieces.map(piece => piece.length))).toBeLessThan(80 * 1024)
+    expect(await loadLastGood(pieces.join(''), verifier)).toEqual(data)
+  })
+
   test('is verified again: a changed or cut file is refused', async () => {
     await publisher.publish(world(1))
-    const text = saveLastGood(await followed())
+    const text = saved(await followed())
     const changed = text.replace('InternalUser', 'ProxyAdmin')
     expect(changed).not.toBe(text)
     expect(await faultOf(loadLastGood(changed, verifier))).toBe('SnapshotError ITEM_MISSING')
-    expect(await faultOf(loadLastGood(text.slice(0, -5), verifier))).toBe('SnapshotError MANIFEST_INVALID')
+    expect(await faultOf(loadLastGood(text.slice(0, -5), verifier))).toBe('SnapshotError ITEM_MISSING')
+    expect(await faultOf(loadLastGood(text.slice(0, 20), verifier))).toBe('SnapshotError MANIFEST_INVALID')
     expect(await faultOf(loadLastGood(text, verifierOf(newSigningKeys().publicKey)))).toBe(
       'SnapshotError SIGNATURE_INVALID',
     )
@@ -271,6 +290,6 @@ describe('the last good configuration on disk', () => {
   })
 
   test('is made only of what was signed', () => {
-    expect(() => saveLastGood(snapshotData(world(1), 1, 1))).toThrow('published and verified')
+    expect(() => saved(snapshotData(world(1), 1, 1))).toThrow('published and verified')
   })
 })

@@ -2,7 +2,7 @@
 import { digestOf } from './canonical.ts'
 import type { ConfigReader, Head } from './config-store.ts'
 import { Item } from './items.ts'
-import { readRootManifest, readTenantManifest, type RootManifest } from './manifest.ts'
+import { readRootManifest, readTenantEntries, type RootManifest } from './manifest.ts'
 import { Pacer, type PacerClock } from './pacer.ts'
 import type { Verifier } from './signing.ts'
 import type { ItemEntry, SnapshotData, TenantData, Version } from './snapshot-data.ts'
@@ -85,8 +85,8 @@ interface Loaded {
 async function fetchTenant(wanted: Wanted, { reader }: FollowOptions, pacer: Pacer): Promise<TenantData> {
   const text = await reader.tenantManifest(wanted.name, wanted.digest)
   if (text === undefined) throw missing('MANIFEST_MISSING', `the manifest of tenant "${wanted.name}"`)
-  const { items: entries } = readTenantManifest(text, wanted.name, wanted.digest)
-  const known = knownItems(wanted.before)
+  const entries = await readTenantEntries(text, wanted, pacer)
+  const known = await knownItems(wanted.before, pacer)
   const unknown = entries.filter(entry => !known.has(entry.digest))
   for (let at = 0; at < unknown.length; at += ITEMS_AT_ONCE) {
     const batch = unknown.slice(at, at + ITEMS_AT_ONCE)
@@ -99,21 +99,32 @@ async function fetchTenant(wanted: Wanted, { reader }: FollowOptions, pacer: Pac
       if (pacer.due()) await pacer.pause()
     }
   }
-  const loaded = entries.flatMap(entry => known.get(entry.digest) ?? [])
-  return {
-    digest: wanted.digest,
-    manifest: text,
-    entries,
-    texts: loaded.map(each => each.text),
-    items: loaded.map(each => each.item),
-  }
+  return loaded({ digest: wanted.digest, manifest: text, entries }, known, pacer)
 }
 
-function knownItems(before: TenantData | undefined): Map<string, Loaded> {
+/** Entries, texts and items in step. */
+async function loaded(
+  manifest: Pick<TenantData, 'digest' | 'manifest' | 'entries'>,
+  known: ReadonlyMap<string, Loaded>,
+  pacer: Pacer,
+): Promise<TenantData> {
+  const [texts, items]: [string[], Item[]] = [[], []]
+  for (const { digest } of manifest.entries) {
+    const each = known.get(digest)
+    if (each === undefined) continue
+    texts.push(each.text)
+    items.push(each.item)
+    if (pacer.due()) await pacer.pause()
+  }
+  return { ...manifest, texts, items }
+}
+
+async function knownItems(before: TenantData | undefined, pacer: Pacer): Promise<Map<string, Loaded>> {
   const known = new Map<string, Loaded>()
   for (const [at, entry] of before?.entries.entries() ?? []) {
     const [text, item] = [before?.texts[at], before?.items[at]]
     if (text !== undefined && item !== undefined) known.set(entry.digest, { text, item })
+    if (pacer.due()) await pacer.pause()
   }
   return known
 }

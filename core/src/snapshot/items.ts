@@ -27,13 +27,14 @@ export type Role = z.infer<typeof Role>
 /**
  * A virtual key. `keyId` finds it, `hash` (HMAC-SHA-256 under the tenant's key-hash key, hex) proves it; the token is
  * nowhere. `name` is `namespace/name`, since one tenant may own several namespaces; `alias` is unique in the tenant
- * too. Every other item's `name` is its object's, unique in its tenant. `expiresAt` is in epoch milliseconds.
+ * too. Every other item's `name` is its object's, unique in its tenant. `expiresAt` is in epoch milliseconds; that of a
+ * secret is for a token that was replaced and may be used until then.
  */
 export const KeyItem = z.object({
   kind: z.literal('VirtualKey'),
   name: z.string(),
   alias: z.string(),
-  secrets: z.array(z.object({ keyId: z.string(), hash: z.string() })).max(4),
+  secrets: z.array(z.object({ keyId: z.string(), hash: z.string(), expiresAt: z.int().optional() })).max(4),
   role: Role,
   team: z.string().optional(),
   user: z.string().optional(),
@@ -62,11 +63,14 @@ export type ModelPrice = z.infer<typeof ModelPrice>
 /**
  * An upstream. `credential` is sealed with the tenant's sealing key; `demo` says that the demo upstream stands in for
  * it. Timeouts are milliseconds; `pricing` holds only what the object itself declares, which wins over the price list.
- * `format` is the one that the endpoint speaks when the object says so, in place of its row's (`formatPaths`).
+ * `format` is the one that the endpoint speaks when the object says so, in place of its row's (`formatPaths`). `lender`
+ * is the tenant whose provider this is a copy of: only chains lead to it, and its name is `<lender>:<name>`, which no
+ * object of the tenant can have.
  */
 export const ProviderItem = z.object({
   kind: z.literal('AIProvider'),
   name: z.string(),
+  lender: z.string().optional(),
   preset: z.string(),
   baseURL: z.string(),
   format: z.enum(FORMAT_NAMES).optional(),

@@ -48,6 +48,13 @@ describe('a keyring', () => {
 })
 
 describe('sealing', () => {
+  test('never seals bytes twice under one IV', () => {
+    const ivs = Array.from({ length: 1000 }, () =>
+      keyring.sealBytes('red', Buffer.from('x'), 'c').toString('hex', 1, 13),
+    )
+    expect(new Set(ivs).size).toBe(1000)
+  })
+
   test('gives back what was sealed, as text and as bytes', () => {
     fc.assert(
       fc.property(bytes, fc.string(), (plain, context) => {
@@ -86,5 +93,35 @@ describe('sealing', () => {
     }
     expect(() => keyring.open('red', 'plain text', 'place')).toThrow(SealError)
     expect(() => keyring.open('red', 'sf1.', 'place')).toThrow(SealError)
+  })
+})
+
+describe('the keys of one tenant', () => {
+  const own = Keyring.forTenant(keyring.exportTenant('red'))
+
+  test('find and prove its tokens, open its credentials and its cache', () => {
+    expect(own.keyId('token')).toBe(keyring.keyId('token'))
+    expect(own.verify('red', 'token', keyring.hash('red', 'token'))).toBe(true)
+    expect(own.open('red', keyring.seal('red', Buffer.from('secret'), 'here'), 'here').toString()).toBe('secret')
+    expect(keyring.openBytes('red', own.sealBytes('red', Buffer.from('entry'), 'here'), 'here').toString()).toBe(
+      'entry',
+    )
+  })
+
+  test('open and prove nothing of another tenant, and seal no configuration', () => {
+    expect(() => own.hash('blue', 'token')).toThrow('tenant "red" alone')
+    expect(() => own.open('blue', keyring.seal('blue', Buffer.from('secret'), 'here'), 'here')).toThrow(RangeError)
+    expect(() => own.seal('red', Buffer.from('secret'), 'here')).toThrow('no key to seal')
+    expect(() => own.exportTenant('blue')).toThrow(RangeError)
+  })
+
+  test('hold nothing from which other keys could be derived', () => {
+    const exported = keyring.exportTenant('red')
+    expect(Object.keys(JSON.parse(exported)).sort()).toEqual(
+      ['keyHash', 'lookup', 'seal', 'sealBytes', 'tenant', 'version'].sort(),
+    )
+    expect(exported).not.toContain(Buffer.alloc(32, 1).toString('base64url'))
+    expect(() => Keyring.forTenant('{}')).toThrow('version')
+    expect(() => Keyring.forTenant(exported.replace(/"seal":"[^"]*"/, '"seal":"AAAA"'))).toThrow('3 bytes')
   })
 })

@@ -3,17 +3,17 @@
 import { z } from 'zod'
 import { canonicalJSON, digestOf } from './canonical.ts'
 import { GatewaySettings, Item } from './items.ts'
+import type { Pacer } from './pacer.ts'
 import type { Signer, Verifier } from './signing.ts'
-import { contentDigest, SNAPSHOT_SCHEMA, type SnapshotData } from './snapshot-data.ts'
+import { contentDigest, type ItemEntry, SNAPSHOT_SCHEMA, type SnapshotData } from './snapshot-data.ts'
 import { SnapshotError } from './snapshot-error.ts'
 
 const Digest = z.string().regex(/^[0-9a-f]{64}$/)
 const Kind = z.enum(Item.options.map(option => option.shape.kind.value))
 
-const TenantManifest = z.object({
-  tenant: z.string(),
-  items: z.array(z.object({ kind: Kind, name: z.string(), digest: Digest })),
-})
+const Entry = z.object({ kind: Kind, name: z.string(), digest: Digest })
+const TenantManifest = z.object({ tenant: z.string(), items: z.array(Entry) })
+const Entries = z.object({ tenant: z.string(), items: z.array(z.unknown()) })
 /** A tenant's items. The digest of the manifest's text is its address. */
 export type TenantManifest = z.infer<typeof TenantManifest>
 
@@ -65,6 +65,28 @@ export function readTenantManifest(text: string, tenant: string, digest: string)
   const manifest = parsed(TenantManifest, value, what)
   if (manifest.tenant !== tenant) throw mismatch(what)
   return manifest
+}
+
+/** The items of `readTenantManifest`, without holding up the event loop: 5,000 of them take some 10 ms. */
+export async function readTenantEntries(
+  text: string,
+  { name, digest }: { readonly name: string; readonly digest: string },
+  pacer: Pacer,
+): Promise<readonly ItemEntry[]> {
+  const what = `the manifest of tenant "${name}"`
+  if (digestOf(text) !== digest) throw mismatch(what)
+  await pacer.pause()
+  const value = parseJSON(text, what)
+  await pacer.pause()
+  assertSchema(value, what)
+  const { tenant, items } = parsed(Entries, value, what)
+  if (tenant !== name) throw mismatch(what)
+  const entries: ItemEntry[] = []
+  for (const item of items) {
+    entries.push(parsed(Entry, item, what))
+    if (pacer.due()) await pacer.pause()
+  }
+  return entries
 }
 
 /** Settings as they were signed: a newer writer's fields, which the schema drops, are part of the digest. */

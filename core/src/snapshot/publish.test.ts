@@ -1,5 +1,6 @@
 // One writer and its store: what is written when, who may write, and what is never published by accident.
 import { beforeEach, describe, expect, test } from 'vitest'
+import { follow } from './follow.ts'
 import type { Item } from './items.ts'
 import { MemoryConfigStore } from './memory-config-store.ts'
 import { claimEpoch, Publisher } from './publish.ts'
@@ -92,6 +93,8 @@ describe('a store that lost something', () => {
       outcome: 'published',
       version: { epoch: 2, generation: 2 },
     })
+    const taken = await follow({ reader: store, verifier: signing.verifier, current: undefined })
+    expect(taken.outcome).toBe('newer')
   })
 
   test('and was rolled back gets even the same content again, above what readers have', async () => {

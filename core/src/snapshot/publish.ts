@@ -1,21 +1,21 @@
 // Writes a compiled configuration to the store: items, tenant manifests, signed root, then one fenced commit. One
 // writer at a time.
-import type { ConfigStore, Head } from './config-store.ts'
+import type { ConfigStore, Head, Place } from './config-store.ts'
 import { compareVersions } from './follow.ts'
-import { manifestId } from './keys.ts'
-import { readRootManifest, readTenantManifest, writeRootManifest } from './manifest.ts'
+import { inForce, type InForce, lookAt, removals, type TenantInForce } from './in-force.ts'
+import { manifestId, type Piece } from './keys.ts'
+import { writeRootManifest } from './manifest.ts'
 import type { Compiled } from './items.ts'
 import type { Signer, Verifier } from './signing.ts'
-import { type ItemEntry, snapshotData, type SnapshotData, type Version } from './snapshot-data.ts'
-import { SnapshotError } from './snapshot-error.ts'
+import { snapshotData, type SnapshotData, type TenantData, type Version } from './snapshot-data.ts'
+import { TenantHeads } from './tenant-heads.ts'
 
 /** A removal is held back when it takes at least this many objects … */
 const HELD_OBJECTS = 10
 /** … and more than this share of what was there. */
 const HELD_SHARE = 0.5
-
-/** An epoch and a generation in it. */
-type Place = Pick<Version, 'epoch' | 'generation'>
+/** Tenants written at a time. */
+const TENANTS_AT_ONCE = 8
 
 /** Who publishes what for which gateway. */
 export interface PublisherOptions {
@@ -30,10 +30,10 @@ export interface PublisherOptions {
 /**
  * What came of it. `unchanged`: the store has this content already. `held`: it would remove more than half of the
  * objects at once; publish the same again (after a second look at the sources) and it goes through. `stale`: another
- * writer took over; stop publishing.
+ * writer took over; stop publishing. `data` is the configuration in force.
  */
 export type Published =
-  | { readonly outcome: 'published' | 'unchanged'; readonly version: Version }
+  | { readonly outcome: 'published' | 'unchanged'; readonly version: Version; readonly data: SnapshotData }
   | { readonly outcome: 'held'; readonly removed: number; readonly of: number; readonly message: string }
   | { readonly outcome: 'stale'; readonly message: string }
 
@@ -45,18 +45,13 @@ export function claimEpoch(store: ConfigStore, floor = 0): Promise<number> {
   return store.claimEpoch(floor)
 }
 
-/** The objects in force, and whether every piece of them is in the store. */
-interface InForce {
-  readonly names: ReadonlySet<string>
-  readonly whole: boolean
-}
-
 /** The head of a store that has none. */
 const NOTHING: Head = { epoch: 0, generation: 0, digest: '', manifest: '' }
 
 /** The one writer. Calls must not overlap. */
 export class Publisher {
   readonly #options: PublisherOptions
+  readonly #heads: TenantHeads
   /** The epoch that this writer claimed. */
   #epoch: number | undefined
   /**
@@ -70,6 +65,7 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options
+    this.#heads = new TenantHeads(options.store, options.signer)
     this.#committed = options.remembered ?? { epoch: 0, generation: 0 }
   }
 
@@ -83,14 +79,25 @@ export class Publisher {
     // The store lost or rolled back what readers may already have: they never go back, so it takes an epoch above
     // theirs.
     const lost = compareVersions(head, this.#committed) < 0
+    if (lost) this.distrust()
     const epoch = await this.#takeEpoch(lost)
     const generation = Math.max(head.generation, this.#committed.generation) + 1
     const data = snapshotData(compiled, epoch, generation)
-    this.#known ??= await this.#look(head)
+    this.#known ??= await lookAt(this.#options.store, head, this.#options.verifier)
     if (head.digest === data.version.digest && !lost && this.#known.whole) {
-      return { outcome: 'unchanged', version: { epoch: head.epoch, generation: head.generation, digest: head.digest } }
+      await this.#heads.look(data)
+      if (await this.#heads.settle(data, head, { epoch, generation: head.generation })) {
+        this.#committed = { epoch: head.epoch, generation: head.generation }
+        return unchanged(head, data)
+      }
+      this.#heads.forget()
     }
-    return this.#heldBack(data, this.#known.names) ?? this.#write(data)
+    return this.#heldBack(data, this.#known) ?? this.#write(data, this.#known)
+  }
+
+  /** By what this writer judges what may be removed from the store: its epoch, and the generation that it last saw. */
+  place(): Place {
+    return { epoch: this.#epoch ?? this.#committed.epoch, generation: this.#committed.generation }
   }
 
   /**
@@ -99,73 +106,92 @@ export class Publisher {
    */
   distrust(): void {
     this.#known = undefined
+    this.#heads.forget()
+  }
+
+  /**
+   * Readers have something newer than the store says: it was rolled back. The next `publish` goes above it, with a new
+   * epoch.
+   */
+  outrun(place: Place): void {
+    if (compareVersions(place, this.#committed) > 0) this.#committed = place
+    this.distrust()
   }
 
   async #takeEpoch(again: boolean): Promise<number> {
     if (this.#epoch !== undefined && !again) return this.#epoch
     const floor = Math.max(this.#epoch ?? 0, this.#committed.epoch)
     this.#epoch = await claimEpoch(this.#options.store, floor)
+    this.#heads.forget()
     return this.#epoch
   }
 
-  #heldBack(data: SnapshotData, before: ReadonlySet<string>): Published | undefined {
-    const after = namesIn(data)
-    const removed = [...before].filter(name => !after.has(name)).length
-    const many = removed >= HELD_OBJECTS && removed > before.size * HELD_SHARE
+  #heldBack(data: SnapshotData, known: InForce): Published | undefined {
+    const { removed, of } = removals(known, data)
+    const many = removed >= HELD_OBJECTS && removed > of * HELD_SHARE
     if (!many || this.#heldDigest === data.version.digest) {
       this.#heldDigest = undefined
       return undefined
     }
     this.#heldDigest = data.version.digest
     const message =
-      `held back: ${removed} of ${before.size} objects would go at once; ` +
+      `held back: ${removed} of ${of} objects would go at once; ` +
       'the configuration in force stays until a second look at the sources gives the same'
-    return { outcome: 'held', removed, of: before.size, message }
+    return { outcome: 'held', removed, of, message }
   }
 
-  /**
-   * What the store says is in force. What does not verify (or is signed by a key that readers no longer trust) is no
-   * protection.
-   */
-  async #look(head: Head): Promise<InForce> {
-    const { store, verifier } = this.#options
-    const names = new Set<string>()
-    let whole = true
-    try {
-      const signed = await store.rootManifest(head.manifest)
-      if (signed === undefined) return { names, whole: false }
-      for (const [tenant, digest] of Object.entries(readRootManifest(signed, verifier).tenants)) {
-        const text = await store.tenantManifest(tenant, digest)
-        const items = text === undefined ? [] : readTenantManifest(text, tenant, digest).items
-        const digests = items.map(entry => entry.digest)
-        whole &&= text !== undefined && (await store.missing(tenant, digests)).length === 0
-        for (const entry of items) names.add(nameOf(tenant, entry))
-      }
-      return { names, whole }
-    } catch (error) {
-      if (error instanceof SnapshotError) return { names, whole: false }
-      throw error
-    }
-  }
-
-  async #write(data: SnapshotData): Promise<Published> {
+  async #write(data: SnapshotData, known: InForce): Promise<Published> {
     const { store, signer } = this.#options
-    for (const [tenant, content] of data.tenants) {
-      const texts = new Map(content.entries.map((entry, at) => [entry.digest, content.texts[at] ?? '']))
-      const missing = await store.missing(tenant, [...texts.keys()])
-      if (missing.length > 0) {
-        await store.putItems(tenant, new Map(missing.map(digest => [digest, texts.get(digest) ?? ''])))
-      }
-      await store.putTenantManifest(tenant, content.digest, content.manifest)
-    }
     const { version } = data
+    const names = [...new Set([...data.tenants.keys(), ...known.tenants.keys()])]
+    const changed = names.filter(
+      tenant => !known.whole || known.tenants.get(tenant)?.digest !== data.tenants.get(tenant)?.digest,
+    )
+    for (let at = 0; at < changed.length; at += TENANTS_AT_ONCE) {
+      const some = changed.slice(at, at + TENANTS_AT_ONCE)
+      const written = await Promise.all(
+        some.map(tenant =>
+          this.#writeTenant(tenant, version, known.whole ? known.tenants.get(tenant) : undefined, data),
+        ),
+      )
+      if (written.includes(false)) return this.#stale()
+    }
     const manifest = manifestId(version.epoch, version.generation)
     await store.putRootManifest(manifest, writeRootManifest(data, signer))
     const result = await store.commit({ ...version, manifest })
     if (result !== 'OK') return this.#stale()
     this.#committed = version
-    this.#known = { names: namesIn(data), whole: true }
-    return { outcome: 'published', version }
+    this.#known = inForce(data)
+    if (!(await this.#heads.settle(data, version, version))) return this.#stale()
+    return { outcome: 'published', version, data }
+  }
+
+  /** False: a newer writer was here. `before`: what is in the store for certain. */
+  async #writeTenant(
+    tenant: string,
+    place: Place,
+    before: TenantInForce | undefined,
+    { tenants }: SnapshotData,
+  ): Promise<boolean> {
+    const { store } = this.#options
+    const content = tenants.get(tenant)
+    const texts = textsOf(content)
+    const had = new Set(before?.entries.map(entry => entry.digest))
+    const added = [...texts.keys()].filter(digest => !had.has(digest))
+    const dropped = [...had].filter(digest => !texts.has(digest))
+    const manifests = [content?.digest, before?.digest].filter(digest => digest !== undefined)
+    const pieces: Piece[] = [
+      ...[...added, ...dropped].map((digest): Piece => `item:${digest}`),
+      ...manifests.map((digest): Piece => `manifest:${digest}`),
+    ]
+    if (!(await store.touch(tenant, place, pieces))) return false
+    if (content === undefined) return true
+    const missing = await store.missing(tenant, added)
+    if (missing.length > 0) {
+      await store.putItems(tenant, new Map(missing.map(digest => [digest, texts.get(digest) ?? ''])))
+    }
+    await store.putTenantManifest(tenant, content.digest, content.manifest)
+    return true
   }
 
   #stale(): Published {
@@ -174,12 +200,10 @@ export class Publisher {
   }
 }
 
-function namesIn(data: SnapshotData): ReadonlySet<string> {
-  const names = new Set<string>()
-  for (const [tenant, { entries }] of data.tenants) for (const entry of entries) names.add(nameOf(tenant, entry))
-  return names
+function textsOf(content: TenantData | undefined): Map<string, string> {
+  return new Map(content?.entries.map((entry, at) => [entry.digest, content.texts[at] ?? '']))
 }
 
-function nameOf(tenant: string, entry: Pick<ItemEntry, 'kind' | 'name'>): string {
-  return `${tenant} ${entry.kind} ${entry.name}`
+function unchanged({ epoch, generation, digest }: Head, data: SnapshotData): Published {
+  return { outcome: 'unchanged', version: { epoch, generation, digest }, data }
 }

@@ -22,6 +22,13 @@ export function newSigningKeys(): { privateKey: string; publicKey: string } {
   })
 }
 
+/** The public key (PEM, SPKI) that belongs to a private one. Throws for a key that is not Ed25519. */
+export function publicKeyOf(privateKey: string): string {
+  return createPublicKey(ed25519(createPrivateKey(privateKey)))
+    .export({ type: 'spki', format: 'pem' })
+    .toString()
+}
+
 /** A signer of an Ed25519 private key (PEM). Throws for any other kind of key. */
 export function signerOf(privateKey: string): Signer {
   const key = ed25519(createPrivateKey(privateKey))

@@ -4,7 +4,7 @@ import { canonicalJSON, digestOf } from './canonical.ts'
 import type { Compiled, GatewaySettings, Item } from './items.ts'
 
 /** Version of the item and manifest schemas. A reader refuses a newer one; a writer never publishes an older one. */
-export const SNAPSHOT_SCHEMA = 2
+export const SNAPSHOT_SCHEMA = 3
 
 /** Which configuration this is. Ordered by epoch, then generation; `digest` covers the content alone. */
 export interface Version {
@@ -51,10 +51,32 @@ export function snapshotData(compiled: Compiled, epoch: number, generation: numb
   return { version, settings: compiled.settings, tenants, signedRoot: undefined }
 }
 
+/** An item in its written forms: its own text, its line of the manifest, and that line's text. */
+interface Written {
+  readonly text: string
+  readonly entry: ItemEntry
+  readonly line: string
+}
+
+/** Items do not change, and a compile gives the same one for an object that did not: most are written once. */
+const written = new WeakMap<Item, Written>()
+
+function writtenOf(item: Item): Written {
+  const known = written.get(item)
+  if (known !== undefined) return known
+  const text = canonicalJSON(item)
+  const entry = { kind: item.kind, name: item.name, digest: digestOf(text) }
+  const made = { text, entry, line: canonicalJSON(entry) }
+  written.set(item, made)
+  return made
+}
+
 function tenantData(tenant: string, items: readonly Item[]): TenantData {
-  const texts = items.map(canonicalJSON)
-  const entries = items.map((item, at) => ({ kind: item.kind, name: item.name, digest: digestOf(texts[at] ?? '') }))
-  const manifest = canonicalJSON({ schema: SNAPSHOT_SCHEMA, tenant, items: entries })
+  const all = items.map(writtenOf)
+  const lines = all.map(each => each.line).join(',')
+  // What canonicalJSON gives for { items, schema, tenant }.
+  const manifest = `{"items":[${lines}],"schema":${SNAPSHOT_SCHEMA},"tenant":${canonicalJSON(tenant)}}`
+  const [entries, texts] = [all.map(each => each.entry), all.map(each => each.text)]
   return { digest: digestOf(manifest), manifest, entries, texts, items }
 }
 

@@ -34,6 +34,8 @@ export interface TenantView {
 export interface FoundKey {
   readonly tenant: TenantView
   readonly key: KeyItem
+  /** When this token stops working, in epoch milliseconds: it was replaced. Undefined: it is the key's present one. */
+  readonly tokenExpiresAt?: number | undefined
 }
 
 /** The whole configuration in force. Each call takes it once and keeps it. */
@@ -43,7 +45,7 @@ export interface Snapshot {
   /** Sorted. */
   tenantNames(): readonly string[]
   tenant(name: string): TenantView | undefined
-  /** The key behind a token, suspended and expired ones too, or undefined; compares in constant time. */
+  /** The key behind a token, suspended and expired ones too, or undefined; compares in constant time. The caller looks. */
   findKey(token: string): FoundKey | undefined
 }
 
@@ -86,7 +88,7 @@ export async function buildView(data: SnapshotData, options: ViewOptions): Promi
 async function addCandidates(candidates: Map<string, Candidate[]>, tenant: TenantView, pacer: Pacer): Promise<void> {
   for (const key of tenant.keys.values()) {
     for (const secret of key.secrets) {
-      const candidate = { tenant, key, hash: secret.hash }
+      const candidate = { tenant, key, hash: secret.hash, tokenExpiresAt: secret.expiresAt }
       const known = candidates.get(secret.keyId)
       if (known === undefined) candidates.set(secret.keyId, [candidate])
       else known.push(candidate)
@@ -220,7 +222,7 @@ class BuiltSnapshot implements Snapshot {
     const candidates = this.#candidates.get(this.#keyring.keyId(token)) ?? []
     const found = candidates.find(candidate => this.#keyring.verify(candidate.tenant.item.name, token, candidate.hash))
     if (found === undefined) return undefined
-    const key = { tenant: found.tenant, key: found.key }
+    const key = { tenant: found.tenant, key: found.key, tokenExpiresAt: found.tokenExpiresAt }
     if (this.#proven.size >= MAX_PROVEN) this.#proven.clear()
     this.#proven.set(digest, key)
     return key

@@ -93,13 +93,10 @@ describe('a problem', () => {
     expect(problemsOf(`${KEY}---\n${KEY}  role: Boss\n`)).toMatchObject([{ line: 16, column: 3, field: 'spec.role' }])
   })
 
-  test('names what this release does not serve yet', () => {
-    expect(problemsOf(`${KEY}  rotation: { interval: 24h }\n`)).toMatchObject([
-      { line: 8, field: 'spec.rotation', reason: 'NotServedYet' },
-    ])
-    expect(problemsOf(KEY.replace('VirtualKey', 'McpServer'))).toMatchObject([
-      { line: 2, field: 'kind', reason: 'NotServedYet' },
-    ])
+  test('is not what this release does not serve yet: compiling tells that', () => {
+    const { resources, problems } = readDocuments('a.yaml', `${KEY}  mcpServers: [tools]\n`)
+    expect(problems).toEqual([])
+    expect(resources).toMatchObject([{ spec: { mcpServers: ['tools'] } }])
   })
 
   test('of a key that stands twice is found', () => {

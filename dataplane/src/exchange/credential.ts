@@ -24,7 +24,13 @@ export function present(snapshot: Snapshot, headers: CallHeaders): Presented {
 }
 
 /** Throws when the key or its tenant may not be used now; every route asks this, not only model calls. */
-export function refuseUnusable({ tenant, key }: Presented, now: number): void {
+export function refuseUnusable({ tenant, key, tokenExpiresAt }: Presented, now: number): void {
+  if (tokenExpiresAt !== undefined && tokenExpiresAt <= now) {
+    throw new Refusal(
+      'key_expired',
+      `The token of the key "${key.alias}" was replaced, and this one worked until ${new Date(tokenExpiresAt).toISOString()}; use the new one.`,
+    )
+  }
   if (key.expiresAt !== undefined && key.expiresAt <= now) {
     throw new Refusal(
       'key_expired',

@@ -146,7 +146,7 @@ class NodeReader {
 
   #keep({ items, members, name }: Open, value: JsonNode): void {
     if (items) items.push(value)
-    else if (name) members.push({ ...name, value })
+    else if (name) members.push({ name: name.name, nameSpan: name.nameSpan, value })
   }
 
   /** Behind a value: a comma, and the next one comes; or the end of what is open, which is then a value itself. */
@@ -163,17 +163,17 @@ class NodeReader {
   }
 
   #closed({ start, items, members }: Open): JsonNode {
-    const span = { start, end: this.#at }
-    return items ? { kind: 'list', ...span, items } : { kind: 'record', ...span, members }
+    const end = this.#at
+    return items ? { kind: 'list', start, end, items } : { kind: 'record', start, end, members }
   }
 
   #name(): Omit<JsonMember, 'value'> {
     const start = this.#skipSpace()
     if (this.#text[start] !== '"') throw new NotJson()
-    const nameSpan = { start, end: this.#string(start) }
+    const end = this.#string(start)
     if (this.#text[this.#skipSpace()] !== ':') throw new NotJson()
     this.#at++
-    return { name: leafText(this.#text, { ...nameSpan, kind: 'string' }), nameSpan }
+    return { name: leafText(this.#text, { start, end, kind: 'string' }), nameSpan: { start, end } }
   }
 
   /** Index behind the closing quote. */

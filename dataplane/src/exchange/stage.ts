@@ -13,6 +13,8 @@ import type { Price } from './usage.ts'
 export interface Presented {
   readonly tenant: TenantView
   readonly key: KeyItem
+  /** When the presented token stops working, in epoch milliseconds; undefined for a key's present token. */
+  readonly tokenExpiresAt?: number | undefined
 }
 
 /** A call at the door. The snapshot is taken once and kept to the end; its version is in the audit record. */

@@ -4,7 +4,7 @@ import { providerRow } from '@smartflow/core/providers'
 import type { ProviderItem } from '@smartflow/core/snapshot/items'
 import { matches } from '../exchange/pattern.ts'
 import type { Presented } from '../exchange/stage.ts'
-import { serves } from './resolver.ts'
+import { ownProviders, serves } from './resolver.ts'
 
 /** One entry: OpenAI's members and Anthropic's, so that either's clients find what they look for. */
 export interface Model {
@@ -31,7 +31,7 @@ export function listModels({ tenant, key }: Presented): Model[] {
     models.set(id, { ...openai, type: 'model', display_name: id, created_at: CREATED_AT })
   }
   for (const chain of tenant.chains) for (const id of chain.models) add(id, 'chain')
-  for (const provider of tenant.providers.values()) for (const id of namesOf(provider)) add(id, provider.preset)
+  for (const provider of ownProviders(tenant)) for (const id of namesOf(provider)) add(id, provider.preset)
   return [...models.values()]
 }
 

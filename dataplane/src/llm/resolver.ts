@@ -22,7 +22,7 @@ export const resolver: Resolver = {
   },
 
   known(tenant) {
-    const prefixes = [...tenant.providers.values()].flatMap(({ preset }) => providerRow(preset)?.prefixes ?? [])
+    const prefixes = ownProviders(tenant).flatMap(({ preset }) => providerRow(preset)?.prefixes ?? [])
     if (prefixes.length === 0) return 'No provider is configured for your tenant; ask your administrator.'
     return `Ask for a model of GET /v1/models, or put a provider in front of its name: ${[...new Set(prefixes)].sort().join(', ')}.`
   },
@@ -91,10 +91,15 @@ function byDefault(tenant: TenantView, model: string): Target[] {
   return pick(tenant, item => (defaults.has(item.preset) && serves(item, model) ? model : undefined))
 }
 
+/** Providers that model names lead to. What another tenant lends serves only the chains that its owner allowed. */
+export function ownProviders(tenant: TenantView): ProviderItem[] {
+  return [...tenant.providers.values()].filter(({ lender }) => lender === undefined)
+}
+
 /** One target of each provider for which `wanted` gives a name, in the order of the providers' names. */
 function pick(tenant: TenantView, wanted: (item: ProviderItem) => string | undefined): Target[] {
   const targets: Target[] = []
-  for (const item of tenant.providers.values()) {
+  for (const item of ownProviders(tenant)) {
     const model = wanted(item)
     if (model !== undefined) targets.push(targetOf(item, { name: item.name, model, terms: ONCE }))
   }

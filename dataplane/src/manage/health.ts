@@ -19,6 +19,9 @@ export interface HealthSources {
   readonly memoryCache: ResponseCache
   readonly providers: ProviderStats
   readonly version: string
+  /** Random a process start, and the pod where there is one: as acknowledged. */
+  readonly boot: string
+  readonly podUid: string | undefined
   /** True from the moment the process was asked to stop. */
   readonly draining: () => boolean
   readonly now: () => number
@@ -46,7 +49,10 @@ export function healthRoutes(sources: HealthSources): readonly ApiRoute[] {
       ...live,
       listeners: ['metrics'],
       path: '/-/config',
-      answer: () => ({ status: 200, body: configurationOf(sources) }),
+      answer: () => ({
+        status: 200,
+        body: { ...configurationOf(sources), boot: sources.boot, podUid: sources.podUid ?? null },
+      }),
     },
     {
       kind: 'api',

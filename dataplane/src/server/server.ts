@@ -11,6 +11,8 @@ import { LINGER_MS } from './send.ts'
 
 /** Bytes of headers beyond which a request is refused with 431. */
 const MAX_HEADER_BYTES = 32 * 1024
+/** Between two looks for idle connections while draining. */
+const IDLE_MS = 100
 
 /** One port and what is served there. */
 export interface ListenerOptions {
@@ -22,6 +24,8 @@ export interface ListenerOptions {
 /** A running listener. */
 export interface Listener {
   readonly port: number
+  /** From now on every answer is the last one on its connection, so that callers turn to another process. */
+  leave(): void
   /** Stops accepting; resolves when the last call ended, at most after `graceMs`, then the rest is cut off. */
   drain(graceMs: number): Promise<void>
 }
@@ -37,9 +41,11 @@ export async function listen(routes: readonly Route[], door: Door, options: List
     requireHostHeader: false, // Node's own answer to that is no JSON; answerRequest looks
     keepAliveTimeout: 75_000,
   })
+  let leaving = false
   const newest = new WeakMap<Duplex, ServerResponse>()
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     newest.set(request.socket, response)
+    if (leaving) response.shouldKeepAlive = false
     // The answer before it on the same connection has set a timeout of its own.
     if (!response.socket) response.once('socket', socket => socket.setTimeout(0))
     // A reader that takes nothing of a finished answer this long is cut off: what waits for it is memory of ours.
@@ -59,7 +65,15 @@ export async function listen(routes: readonly Route[], door: Door, options: List
     endSocket(socket, new Refusal('method_not_allowed', 'CONNECT is not allowed; this gateway is no forward proxy.')),
   )
   await started(server, options)
-  return { port: (server.address() as AddressInfo).port, drain: graceMs => drain(server, graceMs) }
+  const leave = (): void => void (leaving = true)
+  return {
+    port: (server.address() as AddressInfo).port,
+    leave,
+    drain(graceMs) {
+      leave()
+      return drain(server, graceMs)
+    },
+  }
 }
 
 function started(server: Server, { host, port }: ListenerOptions): Promise<void> {
@@ -75,9 +89,12 @@ function started(server: Server, { host, port }: ListenerOptions): Promise<void>
 
 async function drain(server: Server, graceMs: number): Promise<void> {
   const closed = new Promise<void>(resolve => server.close(() => resolve()))
+  // Again and again: a connection whose call began before is kept alive by its caller after the answer.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_MS)
   server.closeIdleConnections()
   const timer = setTimeout(() => server.closeAllConnections(), graceMs)
   await closed
+  clearInterval(idle)
   clearTimeout(timer)
 }
 

@@ -56,11 +56,11 @@ const HEAD_BYTES = 5
 /** Both sides in one value: how it is kept (a byte), the request's length (4 bytes), the request, the response. */
 export function packContent({ request, response }: AuditContent, compressFromBytes: number): Buffer {
   const deflate = request.byteLength + response.byteLength > compressFromBytes
-  const body = Buffer.concat([request, response])
   const head = Buffer.allocUnsafe(HEAD_BYTES)
-  head.writeUInt8(deflate ? DEFLATED : PLAIN, 0)
+  head[0] = deflate ? DEFLATED : PLAIN
   head.writeUInt32BE(request.byteLength, 1)
-  return Buffer.concat([head, deflate ? deflateRawSync(body, { level: 1 }) : body])
+  if (!deflate) return Buffer.concat([head, request, response])
+  return Buffer.concat([head, deflateRawSync(Buffer.concat([request, response]), { level: 1 })])
 }
 
 /** Reads what `packContent` wrote; undefined for anything else. Bytes that are no UTF-8 come as U+FFFD. */

@@ -35,7 +35,6 @@ const NO_PROSE = new Set([
   'stop_reason',
   'system_fingerprint',
 ])
-const NO_PROSE_NAME = /_id$|_ids$|^encrypted_/
 
 /** Of a JSON Schema (and of the tool around it): what is told to the model in words, and what is data of the caller's. */
 const SCHEMA_WORDS = new Set(['description', 'title', '$comment', 'definition'])
@@ -104,9 +103,9 @@ export class TextSlots {
 
   #member(member: JsonMember, around: JsonRecord, path: string): void {
     const { name, value } = member
-    const at = `${path}/${name}`
     const reading = this.#manners(member, around) ?? (isProse(name) ? 'prose' : 'skip')
     if (reading === 'skip') return
+    const at = `${path}/${name}`
     if (reading === 'free') this.free(value, at)
     else if (reading === 'schema') this.schema(value, at)
     else if (value.kind === 'string' && reading !== 'prose')
@@ -151,7 +150,7 @@ export function unreadable(cause?: unknown): Refusal {
 }
 
 function isProse(name: string): boolean {
-  return !NO_PROSE.has(name) && !NO_PROSE_NAME.test(name)
+  return !NO_PROSE.has(name) && !name.endsWith('_id') && !name.endsWith('_ids') && !name.startsWith('encrypted_')
 }
 
 /** The values of an object's members of that name (a name may stand twice). */

@@ -3,6 +3,7 @@ import type { GuardrailItem } from '@smartflow/core/snapshot/items'
 import type { Inspector } from '../../ports/guardrails.ts'
 import { announced } from './assignment.ts'
 import { emails } from './email.ts'
+import { type Glance, glanceAt } from './glance.ts'
 import { ibans } from './iban.ts'
 import { keyBlocks, openKeyBlock } from './key-block.ts'
 import { numbers } from './numbers.ts'
@@ -13,12 +14,23 @@ import { View } from './view.ts'
 /** Characters of a BEGIN line that suffice to know where it starts. */
 const MARKED = 5
 
-function detectorsOf(entities: ReadonlySet<Entity>): readonly Detector[] {
-  const detectors: Detector[] = []
-  if (entities.has('secret')) detectors.push(keyBlocks, tokens, announced)
-  if (entities.has('iban')) detectors.push(ibans)
-  if (entities.has('email')) detectors.push(emails)
-  if (entities.has('card') || entities.has('ssn') || entities.has('phone')) detectors.push(numbers(entities))
+/** A detector, and what tells at a glance that it would find nothing; undefined: only it can tell. */
+export interface Watched {
+  readonly detect: Detector
+  readonly seenBy: keyof Glance | undefined
+}
+
+/** Those that look for some entities. */
+export function detectorsOf(entities: ReadonlySet<Entity>): readonly Watched[] {
+  const detectors: Watched[] = []
+  if (entities.has('secret')) {
+    detectors.push({ detect: keyBlocks, seenBy: 'keyBlock' }, { detect: tokens, seenBy: undefined })
+    detectors.push({ detect: announced, seenBy: 'value' })
+  }
+  if (entities.has('iban')) detectors.push({ detect: ibans, seenBy: 'iban' })
+  if (entities.has('email')) detectors.push({ detect: emails, seenBy: 'email' })
+  const numbered = entities.has('card') || entities.has('ssn') || entities.has('phone')
+  if (numbered) detectors.push({ detect: numbers(entities), seenBy: 'number' })
   return detectors
 }
 
@@ -28,13 +40,16 @@ export function piiInspector(guardrail: Pick<GuardrailItem, 'entities'>): Inspec
   const detectors = detectorsOf(new Set(ENTITIES.filter(entity => wanted.has(entity))))
   const sweepOf = (view: View) => {
     const sweep = new Sweep()
-    for (const detect of detectors) detect(view, sweep)
+    for (const { detect } of detectors) detect(view, sweep)
     return sweep
   }
   return {
     find(text) {
       const view = new View(text)
-      return sweepOf(view).findings(view)
+      const glance = glanceAt(view.text)
+      const sweep = new Sweep()
+      for (const { detect, seenBy } of detectors) if (seenBy === undefined || glance[seenBy]) detect(view, sweep)
+      return sweep.findings(view)
     },
     open(text) {
       const view = new View(text)

@@ -15,6 +15,7 @@ const FEWEST_DIGITS = 7
 const MOST_DIGITS = 19
 /** Groups of a value that does not begin its island: only what a plus or a word announces has more. */
 const MOST_GROUPS = 5
+const DIGIT = /\d/g
 const SINGLE = ' -./()'
 const PAIRS: ReadonlySet<string> = new Set([' (', ') ', ')-', ')/', ').', '-(', '.('])
 
@@ -182,11 +183,11 @@ function readNumbers(island: Island, entities: ReadonlySet<Entity>, sweep: Sweep
 export function numbers(entities: ReadonlySet<Entity>): Detector {
   return (view, sweep) => {
     const { text } = view
-    for (let index = 0; index < text.length; index++) {
-      if (!isDigit(text.charCodeAt(index))) continue
-      const island = readIsland(view, index)
+    DIGIT.lastIndex = 0
+    while (DIGIT.test(text)) {
+      const island = readIsland(view, DIGIT.lastIndex - 1)
+      DIGIT.lastIndex = island.end
       readNumbers(island, entities, sweep)
-      index = island.end
     }
     const sign = text.endsWith('+') ? 1 : 0
     const bracket = text.charAt(text.length - 1 - sign) === '(' ? 1 : 0

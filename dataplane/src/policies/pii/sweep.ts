@@ -60,7 +60,8 @@ export class Sweep {
   }
 
   /** The values, the stronger where two overlap, by place in the original. */
-  findings(view: View): Finding[] {
+  findings(view: View): readonly Finding[] {
+    if (this.#candidates.length === 0) return []
     const secrets = merged(this.#candidates.filter(one => one.entity === 'secret'))
     const ibans = this.#candidates.filter(one => one.entity === 'iban')
     const inIban = (one: Candidate) => ibans.some(iban => iban.start <= one.start && one.end <= iban.end)

@@ -23,6 +23,7 @@ export class Keep {
   }
 
   bytes(): Buffer {
-    return Buffer.concat(this.#parts, this.#kept)
+    const [only] = this.#parts
+    return this.#parts.length === 1 && only ? only : Buffer.concat(this.#parts, this.#kept)
   }
 }

@@ -1,5 +1,5 @@
 // The guardrails that look at one direction of a call, and what each does there.
-import type { Admitted, EffectivePolicy, Guard } from '../../exchange/stage.ts'
+import type { Admitted, EffectivePolicy, Guard, Rights } from '../../exchange/stage.ts'
 import type { Gateway } from '../../ports/gateway.ts'
 import type { Inspector } from '../../ports/guardrails.ts'
 
@@ -31,6 +31,28 @@ const SIGNING_FORMAT = 'anthropic-messages'
  * becomes Block unless the policy allows to rewrite; of signed texts (thoughts) always, since a signature cannot be mended.
  */
 export function watchOf(
+  gateway: Pick<Gateway, 'guardrails'>,
+  { rights, call }: Pick<Admitted, 'rights' | 'call'>,
+  direction: Watch['direction'],
+): Watch | undefined {
+  const known = remembered.get(rights)?.get(`${direction} ${call.dialect.name}`)
+  if (known !== undefined && known.guardrails === gateway.guardrails) return known.watch
+  const watch = newWatch(gateway, { rights, call }, direction)
+  const watches = remembered.get(rights) ?? new Map<string, Remembered>()
+  remembered.set(rights, watches)
+  watches.set(`${direction} ${call.dialect.name}`, { guardrails: gateway.guardrails, watch })
+  return watch
+}
+
+interface Remembered {
+  readonly guardrails: Gateway['guardrails']
+  readonly watch: Watch | undefined
+}
+
+/** By rights (the same object for all calls of a key and model), then by direction and dialect, of which there are few. */
+const remembered = new WeakMap<Rights, Map<string, Remembered>>()
+
+function newWatch(
   gateway: Pick<Gateway, 'guardrails'>,
   { rights, call }: Pick<Admitted, 'rights' | 'call'>,
   direction: Watch['direction'],

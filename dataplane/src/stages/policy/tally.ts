@@ -12,6 +12,17 @@ const TAKEN = { Block: 'block', Redact: 'redact', AllowAndLog: 'log' } as const
 /** The entity that stands for a guardrail that failed. */
 const ERROR = 'error'
 
+const policyNames = new WeakMap<Watch['guards'], readonly string[]>()
+
+/** Each once; the same guards look at call after call. */
+function policiesOf(guards: Watch['guards']): readonly string[] {
+  const known = policyNames.get(guards)
+  if (known !== undefined) return known
+  const names = [...new Set(guards.map(({ policy }) => policy))]
+  policyNames.set(guards, names)
+  return names
+}
+
 /** One a direction. */
 export class Tally {
   readonly #direction: Watch['direction']
@@ -22,7 +33,7 @@ export class Tally {
 
   constructor({ direction, guards }: Watch) {
     this.#direction = direction
-    this.#policies = [...new Set(guards.map(({ policy }) => policy))]
+    this.#policies = policiesOf(guards)
   }
 
   /** `guard` found `entity` once. */
@@ -48,11 +59,11 @@ export class Tally {
 
   /** `masked`: see Verdict. */
   verdict(masked: Buffer | undefined): Verdict {
+    const common = { kind: 'verdict', direction: this.#direction, policies: this.#policies } as const
+    if (this.#violations.size === 0) return { ...common, action: strongest([]), violations: [], riskScore: 0, masked }
     const violations = [...this.#violations.values()].map(violation => ({ ...violation }))
     return {
-      kind: 'verdict',
-      direction: this.#direction,
-      policies: this.#policies,
+      ...common,
       action: strongest(this.#inForce().map(({ action }) => TAKEN[action])),
       violations,
       riskScore: riskOf(violations),

@@ -4,10 +4,10 @@
 --       (an index's key is the log's, ":", the name)
 -- Gives how many records were not there before.
 -- A record's place is its time in the log in 1/1024 ms: the score of its id in every zset, and its stream id as
--- <place / 1024>-<place % 1024>. Trimmed records (at most two for one appended) take their index entries and content
--- along; those keys are named by the record, share its slot, and are not declared.
+-- <place / 1024>-<place % 1024>. Trimmed records (a batch at a time, at most 128, or two for one appended) take their index
+-- entries and content along; those keys are named by the record, share its slot, and are not declared.
 
-local TRIM, SELDOM = 2, 16
+local TRIM, SELDOM, BATCH = 2, 16, 64
 local log, ids = KEYS[1], KEYS[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -45,21 +45,18 @@ local function index_keys(names)
   return keys
 end
 
-local function drop(first)
-  local gone, places, contents, indexed = {}, {}, {}, {}
-  for at = 1, #first, 2 do
-    local id, place = first[at], stream_id(tonumber(first[at + 1]))
-    local entry = redis.call('XRANGE', log, place, place)[1]
-    if entry then
-      for _, key in ipairs(index_keys(field(entry, 'x'))) do push(indexed, key, id) end
-      places[#places + 1] = place
-    end
-    gone[#gone + 1] = id
-    contents[#contents + 1] = log .. ':c:' .. id
+-- Drops `gone`, the oldest records, and all that stands before `last`, the place of their last. Places are the scores of
+-- every index, so that each is cut in one go instead of being searched for every record.
+local function drop(gone, first, last)
+  local contents, cut = {}, {}
+  for _, entry in ipairs(redis.call('XRANGE', log, stream_id(first), stream_id(last), 'COUNT', #gone)) do
+    for _, key in ipairs(index_keys(field(entry, 'x'))) do cut[key] = true end
   end
-  for key, members in pairs(indexed) do redis.call('ZREM', key, unpack(members)) end
-  if #places > 0 then redis.call('XDEL', log, unpack(places)) end
-  redis.call('ZREM', ids, unpack(gone))
+  local behind = string.format('%.0f', last)
+  for key in pairs(cut) do redis.call('ZREMRANGEBYSCORE', key, '-inf', behind) end
+  redis.call('XTRIM', log, 'MINID', stream_id(last + 1))
+  redis.call('ZREMRANGEBYSCORE', ids, '-inf', behind)
+  for at, id in ipairs(gone) do contents[at] = log .. ':c:' .. id end
   redis.call('UNLINK', unpack(contents))
 end
 
@@ -100,16 +97,19 @@ if seldom then
   redis.call('PEXPIRE', ids, ARGV[2])
 end
 
-local over = redis.call('ZCARD', ids) - tonumber(ARGV[1])
-local most = math.min(TRIM * added, math.max(over, seldom and TRIM * added or 0))
+-- Over the bound by less than a batch: it can wait. Trimming one by one would cost as much again as appending.
+local bound = tonumber(ARGV[1])
+local over = redis.call('ZCARD', ids) - bound
+if over < math.min(BATCH, math.floor(bound / 100)) then over = 0 end
+local most = math.max(math.min(over, TRIM * math.max(added, BATCH)), seldom and TRIM * added or 0)
 if most <= 0 then return added end
 local oldest = (now - tonumber(ARGV[2])) * 1024
-local first, out = redis.call('ZRANGE', ids, 0, most - 1, 'WITHSCORES'), {}
+local first, gone, last = redis.call('ZRANGE', ids, 0, most - 1, 'WITHSCORES'), {}, nil
 for at = 1, #first, 2 do
-  if (at + 1) / 2 <= over or tonumber(first[at + 1]) < oldest then
-    out[#out + 1] = first[at]
-    out[#out + 1] = first[at + 1]
-  end
+  local place = tonumber(first[at + 1])
+  if (at + 1) / 2 > over and place >= oldest then break end
+  gone[#gone + 1] = first[at]
+  last = place
 end
-if #out > 0 then drop(out) end
+if last then drop(gone, tonumber(first[2]), last) end
 return added

@@ -171,6 +171,19 @@ describe.skipIf(url === '')('on Redis (skipped without a Redis)', () => {
       expect(await direct.send('xlen', [`sf:{${tenant}}:audit`])).toBe(50)
     })
 
+    test('trims in batches where there are many', async () => {
+      const log = open({ maxRecords: 1000 })
+      append(log, 0, 1400)
+      await log.drain(5000)
+      const count = Number(await direct.send('zcard', [`sf:{${tenant}}:audit:ids`]))
+      expect(count).toBeGreaterThanOrEqual(1000)
+      expect(count).toBeLessThan(1010)
+      for (const index of [':m:gpt-test', ':p:mock'])
+        expect(await direct.send('zcard', [`sf:{${tenant}}:audit${index}`])).toBe(count)
+      expect(await direct.send('xlen', [`sf:{${tenant}}:audit`])).toBe(count)
+      expect(await ids(log)).toContain('r1399')
+    })
+
     test('every key expires by itself', async () => {
       const log = open({ retentionDays: 2, contentDays: 1 })
       log.append(auditRecord({ tenant, id: 'a' }), { request: Buffer.from('q'), response: Buffer.from('a') })

@@ -1,7 +1,8 @@
 // The audit log on Redis: one stream a tenant with indexes by id, provider and model; content apart, with a time to live.
+import { Refusal } from '../../exchange/refusal.ts'
 import type { AuditContent, AuditEntry, AuditHealth, AuditLog, AuditQuery, AuditRecord } from '../../ports/audit-log.ts'
 import { packContent, readContent, readRecord, recordText } from '../audit-text.ts'
-import { indexesOf, indexFor, indexKeys, logOf, matches } from './audit-names.ts'
+import { hurryKey, indexesOf, indexFor, indexKeys, logOf, matches } from './audit-names.ts'
 import { loadScript, type RedisConnection } from './connection.ts'
 import { ReplicaAcks } from './replica-acks.ts'
 import { ReplicaWatch } from './replica-watch.ts'
@@ -14,7 +15,9 @@ const listScript = loadScript(new URL('./list.lua', import.meta.url))
 /** What is kept, and for how long. */
 export interface RedisAuditLogOptions {
   readonly redis: RedisConnection
-  /** Records a tenant; the oldest go first. */
+  /** The one tenant that this process serves, if so: nothing outside its keys is read or written. */
+  readonly only?: string | undefined
+  /** Records a tenant; the oldest go first, up to 64 at a time: so many, or a hundredth, may stand above the bound. */
   readonly maxRecords?: number
   /** Records of callers that were never identified, in a log of their own, so that a flood of them pushes nothing else out. */
   readonly maxStrangers?: number
@@ -92,7 +95,7 @@ export class RedisAuditLog implements AuditLog {
 
   async get(tenant: string, id: string): Promise<AuditEntry | undefined> {
     this.#resume()
-    const log = logOf(tenant)
+    const log = this.#readable(tenant)
     const score = await this.#redis.send('zscore', [`${log}:ids`, id])
     if (score === null) return undefined
     const place = Number(score)
@@ -134,7 +137,7 @@ export class RedisAuditLog implements AuditLog {
       act(this.#strangers)
     }
     return new ReplicaWatch({
-      source: new ReplicaAcks(this.#redis),
+      source: new ReplicaAcks(this.#redis, hurryKey(this.#options.only)),
       waiting: () => this.#spool.waits() || this.#strangers.waits(),
       covered: number => both(spool => spool.covered(number)),
       moved: () => both(spool => spool.again()),
@@ -171,7 +174,7 @@ export class RedisAuditLog implements AuditLog {
   }
 
   #write(record: AuditRecord, content: AuditContent | undefined): AuditWrite {
-    const log = logOf(record.tenant)
+    const log = logOf(record.tenant, this.#options.only)
     const text = recordText(record)
     const packed = content && packContent(content, this.#options.compressFromBytes ?? COMPRESS_FROM_BYTES)
     return {
@@ -188,13 +191,13 @@ export class RedisAuditLog implements AuditLog {
   #send(writes: readonly AuditWrite[]): Promise<unknown> {
     const tenant = writes[0]?.group ?? ''
     const { maxRecords = MAX_RECORDS, maxStrangers = MAX_STRANGERS, retentionDays = RETENTION_DAYS } = this.#options
-    const log = logOf(tenant)
+    const log = logOf(tenant, this.#options.only)
     const life = (this.#options.contentDays ?? retentionDays) * DAY_MS
     const args: ScriptArgument[] = [tenant === '' ? maxStrangers : maxRecords, retentionDays * DAY_MS]
     const names = new Set<string>()
     const sent: Promise<unknown>[] = []
     for (const { id, text, names: own, content } of writes) {
-      if (content !== undefined) sent.push(this.#redis.send('set', [content.key, content.packed, 'PX', life]))
+      if (content !== undefined) sent.push(this.#redis.sendLean(['set', content.key, content.packed, 'PX', life]))
       args.push(id, text, own)
       names.add(own)
     }
@@ -202,10 +205,19 @@ export class RedisAuditLog implements AuditLog {
     return sent.length === 0 ? appended : Promise.all([...sent, appended])
   }
 
+  #readable(tenant: string): string {
+    const { only } = this.#options
+    if (only === undefined || tenant === '' || tenant === only) return logOf(tenant, only)
+    throw new Refusal(
+      'not_found',
+      `This process serves the tenant "${only}" only; ask the gateway for the log of others.`,
+    )
+  }
+
   /** Goes by one index; a second condition, and the exact time, are looked at here. */
   async #find(query: AuditQuery): Promise<AuditRecord[]> {
     const { tenant, limit, offset, since } = query
-    const log = logOf(tenant)
+    const log = this.#readable(tenant)
     const keys = [log, `${log}:${indexFor(query)}`]
     const lowest = Math.max(0, since) * PLACES
     const narrow = query.provider !== undefined && query.model !== undefined
@@ -222,7 +234,7 @@ export class RedisAuditLog implements AuditLog {
   }
 
   async #withContent(tenant: string, records: readonly AuditRecord[]): Promise<AuditEntry[]> {
-    const log = logOf(tenant)
+    const log = this.#readable(tenant)
     const entries: AuditEntry[] = []
     let bytes = 0
     for (let at = 0; at < records.length; at += CONTENTS_AT_ONCE) {

@@ -3,9 +3,18 @@ import type { AuditQuery, AuditRecord } from '../../ports/audit-log.ts'
 
 const MAX_NAME = 128
 
-/** The log itself. Strangers' records lie under a tenant name that no tenant can have. */
-export function logOf(tenant: string): string {
+/**
+ * The log itself. Strangers' records lie under a tenant name that no tenant can have; where only one tenant is served,
+ * apart from its records but among its keys.
+ */
+export function logOf(tenant: string, only: string | undefined): string {
+  if (tenant === '' && only !== undefined) return `sf:{${only}}:audit-strangers`
   return `sf:{${tenant === '' ? '-' : tenant}}:audit`
+}
+
+/** What is written to hurry replicas. */
+export function hurryKey(only: string | undefined): string {
+  return only === undefined ? 'sf:audit-acks' : `sf:{${only}}:audit-acks`
 }
 
 /** What a record is found by, one a line: its provider, its model, and the model that was asked for. */

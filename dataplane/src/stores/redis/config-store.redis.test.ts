@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { configStoreContract } from '@smartflow/core/snapshot/config-store.contract'
 import { configKeys } from '@smartflow/core/snapshot/keys'
-import { RedisConfigStore } from './config-store.ts'
+import { RedisConfigStore } from '@smartflow/core/snapshot/redis-config-store'
 import { openRedis, type RedisConnection, StoreAway } from './connection.ts'
 
 const url = inject('redisUrl')

@@ -7,11 +7,14 @@ import { InFlight } from './in-flight.ts'
 import {
   type CallEnds,
   encoded,
+  joined,
+  plainCall,
   type PreparedCall,
   prepareCall,
   type ScriptArgument,
   ScriptCall,
   textOf,
+  type Wire,
 } from './script-call.ts'
 import { Unavailable } from '../../ports/unavailable.ts'
 
@@ -102,7 +105,9 @@ export class RedisConnection {
   #failures = 0
   #inFlight = 0
   #batch: (string | Buffer)[] = []
-  readonly #collector = collector(piece => this.#batch.push(piece))
+  readonly #collector = collector(
+    piece => void (Array.isArray(piece) ? this.#batch.push(...piece) : this.#batch.push(piece)),
+  )
   #probing = false
   #leaving = false
   #probe: NodeJS.Timeout | undefined
@@ -182,6 +187,11 @@ export class RedisConnection {
     return this.#guard(() => this.#write(new Command(name, args, { replyEncoding: null })))
   }
 
+  /** One command, encoded without what a client's general command costs; for what every call sends. Strings come as Buffers. */
+  sendLean(args: readonly RedisArgument[]): Promise<unknown> {
+    return this.#start(plainCall(args))
+  }
+
   /** Runs a script by its digest; loads it where the server does not know it. */
   run(script: RedisScript, keys: readonly string[], args: readonly ScriptArgument[]): Promise<unknown> {
     return this.runPrepared(prepareCall(script, keys, { fixed: args, more: 0 }), [])
@@ -189,11 +199,14 @@ export class RedisConnection {
 
   /** Runs a script whose call was encoded as far as it is always the same; `more` are the rest of its arguments. */
   runPrepared(prepared: PreparedCall, more: readonly ScriptArgument[]): Promise<unknown> {
+    return this.#start({ prepared, wire: more.length === 0 ? prepared.head : prepared.head + encoded(more) })
+  }
+
+  #start(sent: { readonly prepared: PreparedCall; readonly wire: Wire }): Promise<unknown> {
     const away = this.#refusal()
     if (away !== undefined) return Promise.reject(away)
     this.#inFlight++
-    const wire = more.length === 0 ? prepared.head : prepared.head + encoded(more)
-    return new Promise((done, undone) => this.#call(new ScriptCall(this.#ends, { prepared, wire }, done, undone)))
+    return new Promise((done, undone) => this.#call(new ScriptCall(this.#ends, sent, done, undone)))
   }
 
   /** Calls `flush` once within a few milliseconds, with all that wait by then: what they send leaves in one write. */
@@ -313,8 +326,7 @@ export class RedisConnection {
     this.#batch = []
     const { stream } = this.#client
     if (this.#client.status !== 'ready' || stream === undefined || !stream.writable) return
-    if (pieces.every(piece => typeof piece === 'string')) stream.write(pieces.join(''))
-    else stream.write(Buffer.concat(pieces.map(piece => (typeof piece === 'string' ? Buffer.from(piece) : piece))))
+    stream.write(joined(pieces))
   }
 
   /** One timer for all commands: a timer a command is a tenth of its cost. */
@@ -365,7 +377,7 @@ export class RedisConnection {
 }
 
 /** What ioredis writes a command to in place of its socket, as its own pipelines do; it only ever calls `write`. */
-function collector(take: (piece: string | Buffer) => void): Parameters<Redis['sendCommand']>[1] {
+function collector(take: (piece: string | Buffer | (string | Buffer)[]) => void): Parameters<Redis['sendCommand']>[1] {
   return { write: take } as unknown as Parameters<Redis['sendCommand']>[1]
 }
 

@@ -2,8 +2,6 @@
 import type { RedisConnection } from './connection.ts'
 import type { ReplicaSource } from './replica-watch.ts'
 
-/** Written and waited for, to have replicas acknowledge at once. */
-const KEY = 'sf:audit-acks'
 const KEY_MS = 60_000
 /** Shorter than a command may take. */
 const WAIT_MS = 200
@@ -11,10 +9,13 @@ const WAIT_MS = 200
 /** Needs the commands INFO and WAIT. Opens a second connection when there is a replica to hurry, not before. */
 export class ReplicaAcks implements ReplicaSource {
   readonly #redis: RedisConnection
+  readonly #key: string
   #own: RedisConnection | undefined
 
-  constructor(redis: RedisConnection) {
+  /** `key` is written and waited for, to have replicas acknowledge at once. */
+  constructor(redis: RedisConnection, key: string) {
     this.#redis = redis
+    this.#key = key
   }
 
   info(): Promise<unknown> {
@@ -24,7 +25,7 @@ export class ReplicaAcks implements ReplicaSource {
   /** WAIT blocks its connection, and waits for what that connection wrote. */
   hurry(): Promise<unknown> {
     this.#own ??= this.#redis.another('acks')
-    return Promise.all([this.#own.send('set', [KEY, '', 'PX', KEY_MS]), this.#own.send('wait', [1, WAIT_MS])])
+    return Promise.all([this.#own.send('set', [this.#key, '', 'PX', KEY_MS]), this.#own.send('wait', [1, WAIT_MS])])
   }
 
   close(): void {

@@ -33,7 +33,7 @@ export class RedisResponseCache implements ResponseCache {
   }
 
   get(tenant: string, key: string): Promise<Buffer | undefined> {
-    return this.#redis.sendBuffer('get', [placeOf(tenant, key)]).then(
+    return this.#redis.sendLean(['get', placeOf(tenant, key)]).then(
       value => (Buffer.isBuffer(value) ? value : undefined),
       () => this.#failed(),
     )
@@ -41,8 +41,8 @@ export class RedisResponseCache implements ResponseCache {
 
   put(tenant: string, key: string, value: Buffer, ttl: number): void {
     if (ttl <= 0 || value.byteLength > this.#maxValueBytes) return
-    const args = [placeOf(tenant, key), value, 'PX', Math.ceil(ttl * 1000)]
-    this.#redis.send('set', args).catch(() => this.#failed())
+    const args = ['set', placeOf(tenant, key), value, 'PX', Math.ceil(ttl * 1000)]
+    this.#redis.sendLean(args).catch(() => this.#failed())
   }
 
   /** Exact up to some thousands of keys in the database, an estimate beyond; nothing while the store is away. */

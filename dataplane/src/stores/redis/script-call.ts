@@ -1,4 +1,4 @@
-// A script call as it goes over the wire, without what a client's general command costs: one promise, one string.
+// A call as it goes over the wire, without what a client's general command costs: one promise, text or bytes as they are.
 import type { Command } from 'ioredis'
 
 /** What a script takes: text as UTF-8, numbers as decimal text. */
@@ -31,6 +31,26 @@ export function prepareCall(
   return { lua, sha, head, bytes }
 }
 
+/** A command that is sent often, as a call: not a script, so the server cannot lack it. The reply is given as it comes. */
+export function plainCall(args: readonly (ScriptArgument | Buffer)[]): {
+  readonly prepared: PreparedCall
+  readonly wire: Wire
+} {
+  const pieces: (string | Buffer)[] = []
+  let text = `*${args.length}\r\n`
+  for (const arg of args) {
+    if (!Buffer.isBuffer(arg)) {
+      text += encoded([arg])
+      continue
+    }
+    pieces.push(`${text}$${arg.byteLength}\r\n`, arg)
+    text = '\r\n'
+  }
+  return { prepared: PLAIN, wire: pieces.length === 0 ? text : [...pieces, text] }
+}
+
+const PLAIN: PreparedCall = { lua: '', sha: '', head: '', bytes: true }
+
 /** Arguments as Redis reads them. */
 export function encoded(args: readonly ScriptArgument[]): string {
   let text = ''
@@ -44,11 +64,40 @@ export function encoded(args: readonly ScriptArgument[]): string {
   return text
 }
 
+/** What leaves in one write: one text, or one piece of bytes when there are some among the pieces. */
+export function joined(pieces: readonly (string | Buffer)[]): string | Buffer {
+  const parts: (string | Buffer)[] = []
+  let text = ''
+  for (const piece of pieces) {
+    if (typeof piece === 'string') {
+      text += piece
+      continue
+    }
+    if (text !== '') parts.push(text)
+    text = ''
+    parts.push(piece)
+  }
+  if (parts.length === 0) return text
+  if (text !== '') parts.push(text)
+  const sizes = parts.map(part => (typeof part === 'string' ? Buffer.byteLength(part) : part.length))
+  const whole = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + size, 0))
+  let at = 0
+  for (const [index, part] of parts.entries()) {
+    if (typeof part === 'string') whole.write(part, at)
+    else whole.set(part, at)
+    at += sizes[index] ?? 0
+  }
+  return whole
+}
+
 /** Told how a call ended. `late`: it had been given up before. */
 export interface CallEnds {
   succeeded(call: ScriptCall, reply: unknown, late: boolean): void
   failed(call: ScriptCall, error: unknown): void
 }
+
+/** One text, or pieces that follow each other. */
+export type Wire = string | readonly (string | Buffer)[]
 
 /** In place of ioredis's Command: has what ioredis asks of one, and ends in `CallEnds` without a promise of its own. */
 export class ScriptCall {
@@ -62,14 +111,14 @@ export class ScriptCall {
   /** The server did not know the script and got it: not a second time. */
   again = false
   readonly prepared: PreparedCall
-  readonly wire: string
+  readonly wire: Wire
   readonly done: (reply: unknown) => void
   readonly undone: (error: unknown) => void
   readonly #ends: CallEnds
 
   constructor(
     ends: CallEnds,
-    { prepared, wire }: { readonly prepared: PreparedCall; readonly wire: string },
+    { prepared, wire }: { readonly prepared: PreparedCall; readonly wire: Wire },
     done: (reply: unknown) => void,
     undone: (error: unknown) => void,
   ) {
@@ -82,7 +131,7 @@ export class ScriptCall {
 
   setReplyContext(): void {}
 
-  toWritable(): string {
+  toWritable(): Wire {
     return this.wire
   }
 

@@ -1,22 +1,19 @@
 // The configuration as this process follows it: last good from the disk at the start, then whatever is newer in Redis.
-import { readFile, rename, writeFile } from 'node:fs/promises'
-import { configKeys } from '@smartflow/core/snapshot/keys'
 import type { ConfigReader } from '@smartflow/core/snapshot/config-store'
-import { compareVersions, follow } from '@smartflow/core/snapshot/follow'
+import { follow } from '@smartflow/core/snapshot/follow'
 import type { Keyring } from '@smartflow/core/snapshot/keyring'
-import { loadLastGood, saveLastGood } from '@smartflow/core/snapshot/last-good'
 import type { Verifier } from '@smartflow/core/snapshot/signing'
 import type { SnapshotData } from '@smartflow/core/snapshot/snapshot-data'
 import { SnapshotError } from '@smartflow/core/snapshot/snapshot-error'
 import { buildView, type Snapshot } from '@smartflow/core/snapshot/view'
 import type { SnapshotSource } from '../../ports/snapshot-source.ts'
+import type { Acknowledgement } from './acknowledgement.ts'
 import { type RedisConnection, StoreAway } from './connection.ts'
+import { LastGoodFile } from './last-good-file.ts'
 import { subscribe } from './subscriber.ts'
 
 /** The head is asked for this often whatever was notified: PUBLISH is only a hint. */
 const POLL_MS = 5_000
-/** An acknowledgement that is not renewed is forgotten after this. */
-const ACK_SECONDS = 45
 
 /** Where from, whom to trust, where to remember. */
 export interface SnapshotSourceOptions {
@@ -24,9 +21,9 @@ export interface SnapshotSourceOptions {
   /** Of the same Redis, for a connection of its own: a subscribed one takes no other commands. */
   readonly url: string
   readonly reader: ConfigReader
-  readonly gateway: string
-  /** Names this process in its acknowledgement. */
-  readonly process: string
+  /** Channel of hints that something was published. */
+  readonly channel: string
+  readonly acknowledgement: Acknowledgement
   readonly keyring: Keyring
   readonly verifier: Verifier
   readonly lastGoodFile: string
@@ -35,10 +32,15 @@ export interface SnapshotSourceOptions {
   readonly log: (level: 'info' | 'warn' | 'error', message: string, fields?: Readonly<Record<string, unknown>>) => void
 }
 
-/** Follows the head. Whatever goes wrong, the configuration in force stays in force, and `problem` says why. */
+/**
+ * Follows the head. Whatever goes wrong, the configuration in force stays in force, and `problem` says why. What was kept
+ * on disk is served once the store was looked at: because it has nothing newer that can be taken, or is away.
+ */
 export class RedisSnapshotSource implements SnapshotSource {
   readonly #options: SnapshotSourceOptions
   readonly #first = Promise.withResolvers<void>()
+  readonly #lastGood: LastGoodFile
+  #looked = false
   #data: SnapshotData | undefined
   #view: Snapshot | undefined
   #problem: string | undefined
@@ -50,10 +52,12 @@ export class RedisSnapshotSource implements SnapshotSource {
 
   constructor(options: SnapshotSourceOptions) {
     this.#options = options
+    const lost = 'the last good configuration could not be kept on disk; a restart without the store would not serve'
+    this.#lastGood = new LastGoodFile(options.lastGoodFile, error => options.log('error', lost, { error }))
   }
 
   current(): Snapshot | undefined {
-    return this.#view
+    return this.#looked ? this.#view : undefined
   }
 
   problem(): string | undefined {
@@ -61,16 +65,11 @@ export class RedisSnapshotSource implements SnapshotSource {
   }
 
   async start(): Promise<void> {
-    const { redis, gateway, pollMs = POLL_MS } = this.#options
+    const { redis, channel, pollMs = POLL_MS } = this.#options
     await this.#loadLastGood()
-    this.#forget = [
-      subscribe(this.#options.url, configKeys.notify(gateway), () => this.#look()),
-      redis.onChange(up => up && this.#look()),
-    ]
+    this.#forget = [subscribe(this.#options.url, channel, () => this.#look()), redis.onChange(up => up && this.#look())]
     this.#timer = setInterval(() => this.#look(), pollMs)
     this.#look()
-    // One look first, so that a start does not serve what was last good when something newer is there.
-    await this.#looking
     return this.#first.promise
   }
 
@@ -79,8 +78,8 @@ export class RedisSnapshotSource implements SnapshotSource {
     clearInterval(this.#timer)
     for (const forget of this.#forget) forget()
     await this.#looking
-    const { redis, gateway, process } = this.#options
-    await redis.send('del', [configKeys.ack(gateway, process)]).catch(() => {}) // it expires by itself
+    await this.#options.acknowledgement.withdraw().catch(() => {}) // it expires by itself
+    await this.#lastGood.idle()
   }
 
   /** One look at a time; a hint that comes meanwhile causes one more. */
@@ -99,77 +98,45 @@ export class RedisSnapshotSource implements SnapshotSource {
   }
 
   async #follow(): Promise<void> {
+    const away = await this.#takeNewer()
+    this.#looked = true
+    if (this.#view !== undefined) this.#first.resolve()
+    if (away) return // its absence is shown by its own gauge; what was wrong before still is
+    await this.#options.acknowledgement.tell(this.#data?.version, this.#problem).catch(() => undefined) // next look
+  }
+
+  /** True when the store is away. */
+  async #takeNewer(): Promise<boolean> {
     try {
       const { reader, verifier } = this.#options
       const followed = await follow({ reader, verifier, current: this.#data })
-      if (followed.outcome === 'newer') await this.#apply(followed.data)
+      if (followed.outcome === 'newer') {
+        await this.#apply(followed.data)
+        this.#lastGood.keep(followed.data)
+      }
       this.#say(problemOf(followed.outcome, this.#data))
     } catch (error) {
-      if (error instanceof StoreAway) return // its absence is shown by its own gauge; what was wrong before still is
+      if (error instanceof StoreAway) return true
       const known = error instanceof SnapshotError
       this.#say(known ? error.message : `the configuration could not be taken: ${String(error)}`, error)
     }
-    await this.#acknowledge().catch(() => undefined) // said again with the next look
+    return false
   }
 
   async #apply(data: SnapshotData): Promise<void> {
-    const view = await buildView(data, { keyring: this.#options.keyring, previous: this.#view })
-    if (this.#data && compareVersions(data.version, this.#data.version) <= 0) return
+    this.#view = await buildView(data, { keyring: this.#options.keyring, previous: this.#view })
     this.#data = data
-    this.#view = view
-    this.#first.resolve()
     this.#options.log('info', 'configuration in force', { ...data.version, tenants: data.tenants.size })
-    await this.#save(data)
   }
 
   async #loadLastGood(): Promise<void> {
     const { lastGoodFile, verifier, log } = this.#options
-    let text: string
     try {
-      text = await readFile(lastGoodFile, 'utf8')
-    } catch {
-      return // a first start: there is none yet
-    }
-    try {
-      await this.#apply(await loadLastGood(text, verifier))
+      const data = await this.#lastGood.load(verifier)
+      if (data !== undefined) await this.#apply(data)
     } catch (error) {
       log('warn', `${lastGoodFile} is not used`, { error })
     }
-  }
-
-  async #save(data: SnapshotData): Promise<void> {
-    const { lastGoodFile, log } = this.#options
-    const draft = `${lastGoodFile}.${process.pid}`
-    try {
-      await writeFile(draft, saveLastGood(data), { mode: 0o600, flush: true })
-      await rename(draft, lastGoodFile)
-    } catch (error) {
-      log(
-        'error',
-        'the last good configuration could not be kept on disk; a restart without the store would not serve',
-        { error },
-      )
-    }
-  }
-
-  async #acknowledge(): Promise<void> {
-    if (!this.#data) return
-    const { redis, gateway, process } = this.#options
-    const { epoch, generation, digest } = this.#data.version
-    const key = configKeys.ack(gateway, process)
-    const fields = [
-      'epoch',
-      epoch,
-      'gen',
-      generation,
-      'digest',
-      digest,
-      'at',
-      Date.now(),
-      'problem',
-      this.#problem ?? '',
-    ]
-    await Promise.all([redis.send('hset', [key, ...fields]), redis.send('expire', [key, ACK_SECONDS])])
   }
 
   #say(problem: string | undefined, error?: unknown): void {

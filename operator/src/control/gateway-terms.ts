@@ -1,0 +1,39 @@
+// What the AIGateway in force says about where things are: its Service, its store, how long a pod may be silent.
+import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
+import { parseDuration } from '@smartflow/core/resources/metadata'
+import type { SecretValues } from '@smartflow/core/resources/secret'
+import { isRecord, type KubeObject } from '../api/resource-type.ts'
+import { servicesOf } from '../desired/inputs.ts'
+import { acceptedGateway } from './accepted.ts'
+import type { Plan } from './loop.ts'
+
+const ACK_TIMEOUT = '30s'
+
+/** Milliseconds after which a pod's acknowledgement counts no more. */
+export function ackTimeoutOf(plan: Plan | undefined): number {
+  const gateway = plan && acceptedGateway(plan)
+  return parseDuration(gateway?.spec.dataPlane?.ackTimeout ?? ACK_TIMEOUT)
+}
+
+/** The Service whose endpoints are the gateway's pods. */
+export function gatewayServiceOf(plan: Plan | undefined, gatewayId: string): string {
+  const gateway = plan && acceptedGateway(plan)
+  return gateway === undefined ? `${gatewayId}-gateway` : servicesOf(gateway, gatewayId).gateway.name
+}
+
+/** The store's address, a secret; undefined while the Secret that the AIGateway names is not there. */
+export function storeUrlOf(
+  gateway: AIGateway | undefined,
+  secrets: SecretValues,
+  { namespace, redisUrl }: { readonly namespace: string; readonly redisUrl: string | undefined },
+): string | undefined {
+  const ref = gateway?.spec.configStore?.redis?.secretRef
+  return ref === undefined ? redisUrl : secrets.get(`${namespace}/${ref.name}`)?.[ref.key]?.trim()
+}
+
+/** What the AIGateway's status says was published earlier. */
+export function rememberedOf(live: KubeObject | undefined): { epoch: number; generation: number } | undefined {
+  const config = isRecord(live?.status) && isRecord(live.status['config']) ? live.status['config'] : {}
+  const { epoch, generation } = config
+  return typeof epoch === 'number' && typeof generation === 'number' ? { epoch, generation } : undefined
+}

@@ -1,0 +1,122 @@
+// Which pods serve what: the gateway's endpoints joined with the pods' own acknowledgements in the store.
+import type { Ack, Acks } from '../apply/acks.ts'
+import type { Observed } from '../watch/observed.ts'
+import { type GatewayPod, podsOf } from '../watch/pods.ts'
+
+/** Without a hint from a pod. */
+const POLL_MS = 2_000
+/** Hints come from many pods at once. */
+const GATHER_MS = 25
+
+/** A pod and what it says of itself; no `ack`: it said nothing of late. */
+export interface PodState extends GatewayPod {
+  readonly ack: Ack | undefined
+}
+
+/** What is known of the pods. `store: 'away'`: acknowledgements could not be read, those of before are shown. */
+export interface RolloutState {
+  readonly pods: readonly PodState[]
+  readonly store: 'up' | 'away'
+}
+
+/** What a rollout looks at. */
+export interface RolloutOptions {
+  readonly observed: Pick<Observed, 'endpointSlices'>
+  readonly acks: () => Acks | undefined
+  /** The Service whose endpoints are the gateway's pods. */
+  readonly serviceName: () => string
+  /** An acknowledgement older than this counts no more. */
+  readonly ackTimeoutMs: () => number
+  readonly now: () => number
+  /** Something that a status says may have changed. */
+  readonly changed: () => void
+  readonly failed: (message: string, error: unknown) => void
+}
+
+/** Follows the pods' acknowledgements. */
+export class Rollout {
+  readonly #options: RolloutOptions
+  #state: RolloutState = { pods: [], store: 'away' }
+  #signature = ''
+  #timer: NodeJS.Timeout | undefined
+  #reading: Promise<void> | undefined
+  #again = false
+  #stopped = true
+
+  constructor(options: RolloutOptions) {
+    this.#options = options
+  }
+
+  state(): RolloutState {
+    return this.#state
+  }
+
+  start(): void {
+    this.#stopped = false
+    this.touch()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    await this.#reading
+  }
+
+  /** A pod said something, or the endpoints changed. */
+  touch(): void {
+    if (this.#stopped) return
+    if (this.#reading !== undefined) {
+      this.#again = true
+      return
+    }
+    this.#schedule(GATHER_MS)
+  }
+
+  #schedule(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.#again = false
+      this.#reading = this.#read().finally(() => {
+        this.#reading = undefined
+        if (!this.#stopped) this.#schedule(this.#again ? GATHER_MS : POLL_MS)
+      })
+    }, ms)
+  }
+
+  async #read(): Promise<void> {
+    const { observed, acks, serviceName, changed, failed } = this.#options
+    const pods = podsOf(observed.endpointSlices(), serviceName())
+    let state: RolloutState
+    try {
+      const reader = acks()
+      const said = reader === undefined ? undefined : await reader.read(pods.map(pod => pod.uid))
+      state = {
+        pods: pods.map(pod => ({ ...pod, ack: said?.get(pod.uid) })),
+        store: said === undefined ? 'away' : 'up',
+      }
+    } catch (error) {
+      failed("the pods' acknowledgements could not be read", error)
+      const before = new Map(this.#state.pods.map(({ uid, ack }) => [uid, ack]))
+      state = { pods: pods.map(pod => ({ ...pod, ack: before.get(pod.uid) })), store: 'away' }
+    }
+    this.#state = state
+    const oldest = this.#options.now() - this.#options.ackTimeoutMs()
+    const signature = signatureOf(state, oldest)
+    if (signature === this.#signature) return
+    this.#signature = signature
+    changed()
+  }
+}
+
+/** What of the state a status depends on: not the time of an acknowledgement that only repeats itself. */
+function signatureOf({ pods, store }: RolloutState, oldest: number): string {
+  return JSON.stringify([
+    store,
+    pods.map(({ uid, name, counted, ack }) => [
+      uid,
+      name,
+      counted,
+      ack && [ack.epoch, ack.generation, ack.digest, ack.problem ?? '', ack.at >= oldest],
+    ]),
+  ])
+}

@@ -1,0 +1,54 @@
+// What the status of an AITenant says of its host names, certificate and keys.
+import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
+import type { AITenant } from '@smartflow/core/resources/ai-tenant'
+import type { Resource } from '@smartflow/core/resources/resource'
+import type { KubeObject } from '../api/resource-type.ts'
+import { childStatus } from '../desired/child-status.ts'
+import type { ChildrenInput } from '../desired/plan.ts'
+import { acceptedGateway } from './accepted.ts'
+import { type KindFacts, NO_FACTS } from './kind-facts.ts'
+import type { Plan } from './loop.ts'
+
+/** What they read. */
+export interface TenantFactsOptions {
+  readonly childrenOf: (owner: KubeObject) => readonly KubeObject[]
+  readonly inputFor: (tenant: AITenant, gateway: AIGateway, plan: Plan) => ChildrenInput
+}
+
+/** Facts of tenants. */
+export class TenantFacts {
+  readonly #options: TenantFactsOptions
+  #counted: { readonly plan: Plan; readonly keys: ReadonlyMap<string, number> } | undefined
+
+  constructor(options: TenantFactsOptions) {
+    this.#options = options
+  }
+
+  facts(live: KubeObject, resource: Resource | undefined, plan: Plan): KindFacts {
+    const gateway = acceptedGateway(plan)
+    if (resource?.kind !== 'AITenant') return NO_FACTS
+    const keys = this.#keys(plan).get(resource.metadata.name) ?? 0
+    if (gateway === undefined) return { fields: { keys } }
+    const { childrenOf, inputFor } = this.#options
+    const { conditions, endpoints, certificate } = childStatus(inputFor(resource, gateway, plan), childrenOf(live))
+    return {
+      fields: { keys, certificate, ...(endpoints.length > 0 && { endpoints }) },
+      conditions: conditions.map(condition => ({
+        ...condition,
+        gatesReady: condition.type !== 'DeprecatedController',
+      })),
+    }
+  }
+
+  /** Keys that are served, by tenant; counted once a plan. */
+  #keys(plan: Plan): ReadonlyMap<string, number> {
+    if (this.#counted?.plan === plan) return this.#counted.keys
+    const keys = new Map<string, number>()
+    for (const name of plan.outcome.inForce.keys()) {
+      const [tenant = '', kind] = name.split(' ')
+      if (kind === 'VirtualKey') keys.set(tenant, (keys.get(tenant) ?? 0) + 1)
+    }
+    this.#counted = { plan, keys }
+    return keys
+  }
+}

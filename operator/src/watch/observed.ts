@@ -1,0 +1,178 @@
+// Everything the operator watches: our eight kinds, namespaces, the gateway's endpoints, and what it made for tenants.
+import type { KubeClient } from '../api/client.ts'
+import { type KubeObject, type ResourceType, TYPES } from '../api/resource-type.ts'
+import { idOf, objectId, partsOf } from './object-id.ts'
+import { type Parsed, ParsedObjects } from './parsed.ts'
+import { Reflector, type ReflectorOptions } from './reflector.ts'
+
+/** Our own kinds. */
+const OURS = [
+  TYPES.AIGateway,
+  TYPES.AITenant,
+  TYPES.AIProvider,
+  TYPES.VirtualKey,
+  TYPES.FallbackChain,
+  TYPES.Policy,
+  TYPES.McpServer,
+  TYPES.Agent,
+] as const
+
+/** Objects of a page when everything is listed for a second look. */
+const PAGE = 500
+
+/** The label on everything that the operator made, and its value. */
+const MANAGED = { label: 'app.kubernetes.io/managed-by', by: 'smartflow-operator' } as const
+
+/** Kinds of what tenants get, in the gateway's namespace. The optional ones come with other projects' CRDs. */
+const CHILDREN: readonly { readonly type: ResourceType; readonly optional: boolean }[] = [
+  { type: TYPES.Ingress, optional: false },
+  { type: TYPES.NetworkPolicy, optional: false },
+  { type: TYPES.Certificate, optional: true },
+  { type: TYPES.HTTPRoute, optional: true },
+  { type: TYPES.ListenerSet, optional: true },
+  { type: TYPES.ServiceMonitor, optional: true },
+  { type: TYPES.ProxySettingsPolicy, optional: true },
+  { type: TYPES.ClientSettingsPolicy, optional: true },
+]
+
+/** What is told of changes. Both only note down; neither may throw. */
+export interface ObservedListener {
+  /** An object of ours came, changed or went. */
+  readonly ours: (id: string, background: boolean) => void
+  /** Something of the cluster that our objects depend on did. */
+  readonly around: (what: 'namespaces' | 'endpoints' | 'children', id: string) => void
+}
+
+/** Where to look. */
+export interface ObservedOptions {
+  readonly client: KubeClient
+  /** The operator's own: endpoints and children are looked at nowhere else. */
+  readonly namespace: string
+  readonly listener: ObservedListener
+  /** A watch fails, for another reason than before; undefined: it is well again. */
+  readonly failing: (plural: string, problem: string | undefined) => void
+}
+
+/** Caches of the watched objects. */
+export class Observed {
+  readonly #ours = new Map<string, Reflector>()
+  readonly #children: readonly Reflector[]
+  readonly #namespaces: Reflector
+  readonly #endpoints: Reflector
+  readonly #parsed = new ParsedObjects()
+  readonly #client: KubeClient
+
+  constructor({ client, namespace, listener, failing }: ObservedOptions) {
+    this.#client = client
+    type Changed = (id: string, background: boolean) => void
+    const reflector = (type: ResourceType, changed: Changed, more: Partial<ReflectorOptions> = {}): Reflector =>
+      new Reflector({
+        client,
+        type,
+        onChange: (key, { background }) => changed(objectId(type.kind, key.namespace, key.name), background),
+        onFailing: problem => failing(type.plural, problem),
+        ...more,
+      })
+    const ours: Changed = (id, background) => {
+      if (this.live(id) === undefined) this.#parsed.forget(id)
+      listener.ours(id, background)
+    }
+    for (const type of OURS) this.#ours.set(type.kind, reflector(type, ours))
+    this.#namespaces = reflector(TYPES.Namespace, id => listener.around('namespaces', id))
+    this.#endpoints = reflector(TYPES.EndpointSlice, id => listener.around('endpoints', id), { namespace })
+    this.#children = CHILDREN.map(({ type, optional }) =>
+      reflector(type, id => listener.around('children', id), {
+        namespace,
+        labelSelector: `${MANAGED.label}=${MANAGED.by}`,
+        optional,
+      }),
+    )
+  }
+
+  /** Starts every watch; resolves when every cache was filled once. */
+  async start(): Promise<void> {
+    for (const reflector of this.#all()) reflector.start()
+    await Promise.all(this.#all().map(reflector => reflector.synced))
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#all().map(reflector => reflector.stop()))
+  }
+
+  /** Lists our kinds afresh, for a second look before something drastic: true when the caches hold the same objects. */
+  async confirm(): Promise<boolean> {
+    for (const type of OURS) {
+      const cached = new Set([...(this.#ours.get(type.kind)?.list() ?? [])].map(({ metadata }) => metadata.uid))
+      for await (const uid of this.#uids(type)) if (!cached.delete(uid)) return false
+      if (cached.size > 0) return false
+    }
+    return true
+  }
+
+  async *#uids(type: ResourceType): AsyncIterable<string> {
+    let next: string | undefined
+    do {
+      const page = await this.#client.list(type, { limit: PAGE, continue: next })
+      for (const { metadata } of page.items) yield metadata.uid
+      next = page.continue
+    } while (next !== undefined)
+  }
+
+  /** What keeps the caches of our kinds from being current, by plural; empty when all is well. */
+  failing(): readonly string[] {
+    return [...this.#ours.values(), this.#namespaces].flatMap(reflector => reflector.failing() ?? [])
+  }
+
+  /** An object of ours as the API server last gave it. */
+  live(id: string): KubeObject | undefined {
+    const [kind = '', namespace = '', name = ''] = id.split('/')
+    return this.#ours.get(kind)?.get(namespace === '' ? undefined : namespace, name)
+  }
+
+  /** Every object of ours, checked. The same version of an object gives the same Resource, by identity. */
+  *all(): Iterable<Parsed & { readonly id: string }> {
+    for (const reflector of this.#ours.values()) {
+      for (const live of reflector.list()) {
+        const id = idOf(live)
+        yield { id, ...this.#parsed.parse(id, live) }
+      }
+    }
+  }
+
+  /** One object of ours, checked. */
+  parsed(id: string): Parsed | undefined {
+    const live = this.live(id)
+    return live === undefined ? undefined : this.#parsed.parse(id, live)
+  }
+
+  /** Labels of every namespace by its name. */
+  namespaces(): ReadonlyMap<string, Readonly<Record<string, string>>> {
+    return new Map([...this.#namespaces.list()].map(({ metadata }) => [metadata.name, metadata.labels ?? {}]))
+  }
+
+  /** EndpointSlices of the gateway's namespace. */
+  endpointSlices(): Iterable<KubeObject> {
+    return this.#endpoints.list()
+  }
+
+  /** What the operator made, of every kind. */
+  *children(): Iterable<KubeObject> {
+    for (const reflector of this.#children) yield* reflector.list()
+  }
+
+  /** One of them, by id. */
+  child(id: string): KubeObject | undefined {
+    const { kind, namespace, name } = partsOf(id)
+    return this.#children[CHILDREN.findIndex(({ type }) => type.kind === kind)]?.get(namespace, name)
+  }
+
+  /** True when the API server serves this kind of child. */
+  serves(kind: string): boolean {
+    const at = CHILDREN.findIndex(({ type }) => type.kind === kind)
+    return at >= 0 && this.#children[at]?.absent() !== true
+  }
+
+  #all(): Reflector[] {
+    return [...this.#ours.values(), this.#namespaces, this.#endpoints, ...this.#children]
+  }
+}

@@ -1,0 +1,199 @@
+// Secrets that the resources name, each read by its name: the operator lists no Secrets and may not. What somebody else
+// writes is looked at again every few seconds.
+import type { SecretValues } from '@smartflow/core/resources/secret'
+import { ApiError } from '../api/api-error.ts'
+import type { KubeClient } from '../api/client.ts'
+import { type KubeObject, TYPES } from '../api/resource-type.ts'
+
+/** Who writes a Secret: somebody else, or the operator itself. */
+export type SecretOwner = 'theirs' | 'ours'
+
+/** Between two looks, in milliseconds: our own Secrets change only by our hand, as a rule. */
+const AGAIN_MS: Readonly<Record<SecretOwner, number>> = { theirs: 15_000, ours: 600_000 }
+/** A Secret that is missing is looked for again after this, then twice that, up to `AGAIN_MS.theirs`. */
+const MISSING_MS = 2_000
+/** After a look that failed. */
+const FAILED_MS = 1_000
+/** Looks at once: 5,000 Secrets of a cold start take some seconds, and the API server keeps room for others. */
+const AT_ONCE = 32
+const TICK_MS = 250
+/** A Secret that cannot be read for this long no longer keeps everything else from being published. */
+const PATIENCE_MS = 60_000
+
+/** What the reader needs. */
+export interface SecretReaderOptions {
+  readonly client: Pick<KubeClient, 'get'>
+  /** A value came, changed or went; `name` is `namespace/name`. */
+  readonly onChange: (name: string) => void
+  readonly now: () => number
+  readonly failed: (name: string, error: unknown) => void
+}
+
+interface Entry {
+  owner: SecretOwner
+  due: number
+  wait: number
+  firstWanted: number
+  /** Undefined until a look succeeded; null: it is not there, or may not be read. */
+  values: Readonly<Record<string, string>> | null | undefined
+  live: KubeObject | undefined
+  looking: boolean
+  refused: string | undefined
+}
+
+/** Keeps the wanted Secrets' values. Its memory is bounded by what resources name. */
+export class SecretReader {
+  readonly #options: SecretReaderOptions
+  readonly #entries = new Map<string, Entry>()
+  #values: SecretValues | undefined
+  #timer: NodeJS.Timeout | undefined
+  #looking = 0
+
+  constructor(options: SecretReaderOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    this.#tick()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** Says which Secrets matter now, by `namespace/name`; the others are forgotten. */
+  want(wanted: ReadonlyMap<string, SecretOwner>): void {
+    for (const name of this.#entries.keys()) {
+      if (wanted.has(name)) continue
+      this.#entries.delete(name)
+      this.#values = undefined
+    }
+    const now = this.#options.now()
+    for (const [name, owner] of wanted) {
+      const known = this.#entries.get(name)
+      if (known !== undefined) known.owner = owner
+      else this.#entries.set(name, fresh(owner, now))
+    }
+    if (this.#timer !== undefined) this.#tick()
+  }
+
+  /** Values of the wanted Secrets that are there. */
+  values(): SecretValues {
+    return (this.#values ??= new Map(
+      [...this.#entries].flatMap(([name, { values }]) => (values ? [[name, values] as const] : [])),
+    ))
+  }
+
+  /** The Secret as last seen: undefined when it is not there, or when nobody looked yet (`isKnown`). */
+  live(name: string): KubeObject | undefined {
+    return this.#entries.get(name)?.live
+  }
+
+  /** True when a look at this Secret succeeded, whether it was there or not. */
+  isKnown(name: string): boolean {
+    return this.#entries.get(name)?.values !== undefined
+  }
+
+  /** Why the API server does not let the operator read it, if so. */
+  refused(name: string): string | undefined {
+    return this.#entries.get(name)?.refused
+  }
+
+  /** Wanted Secrets that nobody could look at so far. While there are some, what was published must stay. */
+  waiting(): readonly string[] {
+    const now = this.#options.now()
+    return [...this.#entries]
+      .filter(([, entry]) => entry.values === undefined && now - entry.firstWanted < PATIENCE_MS)
+      .map(([name]) => name)
+  }
+
+  /** Takes a Secret that was just written. */
+  put(secret: KubeObject): void {
+    const name = `${secret.metadata.namespace}/${secret.metadata.name}`
+    const entry = this.#entries.get(name) ?? fresh('ours', this.#options.now())
+    this.#entries.set(name, entry)
+    this.#take(name, entry, secret)
+  }
+
+  /** Looks at it again at once. */
+  refresh(name: string): void {
+    const entry = this.#entries.get(name)
+    if (entry === undefined) return
+    entry.due = 0
+    if (this.#timer !== undefined) this.#tick()
+  }
+
+  #tick(): void {
+    const now = this.#options.now()
+    for (const [name, entry] of this.#entries) {
+      if (this.#looking >= AT_ONCE) return
+      if (entry.looking || entry.due > now) continue
+      entry.looking = true
+      this.#looking++
+      void this.#look(name, entry).finally(() => {
+        entry.looking = false
+        this.#looking--
+        if (this.#timer !== undefined && this.#looking === AT_ONCE - 1) this.#tick()
+      })
+    }
+  }
+
+  async #look(name: string, entry: Entry): Promise<void> {
+    const [namespace = '', secret = ''] = name.split('/')
+    try {
+      const live = await this.#options.client.get({ type: TYPES.Secret, namespace, name: secret })
+      entry.refused = undefined
+      if (this.#entries.get(name) === entry) this.#take(name, entry, live)
+    } catch (error) {
+      if (error instanceof ApiError && error.reason === 'Forbidden') {
+        entry.refused = error.message
+        this.#take(name, entry, undefined)
+        return
+      }
+      entry.due = this.#options.now() + FAILED_MS
+      this.#options.failed(name, error)
+    }
+  }
+
+  #take(name: string, entry: Entry, live: KubeObject | undefined): void {
+    const now = this.#options.now()
+    const values = live === undefined ? null : decoded(live)
+    entry.wait = values === null ? Math.min(Math.max(MISSING_MS, entry.wait * 2), AGAIN_MS.theirs) : 0
+    entry.due = now + (values === null ? entry.wait : AGAIN_MS[entry.owner])
+    const changed = entry.values === undefined || !sameValues(entry.values, values)
+    // The same values keep their identity: what was compiled from them is known by it.
+    if (changed) entry.values = values
+    entry.live = live
+    if (!changed) return
+    this.#values = undefined
+    this.#options.onChange(name)
+  }
+}
+
+function fresh(owner: SecretOwner, now: number): Entry {
+  return {
+    owner,
+    due: 0,
+    wait: 0,
+    firstWanted: now,
+    values: undefined,
+    live: undefined,
+    looking: false,
+    refused: undefined,
+  }
+}
+
+function decoded(secret: KubeObject): Record<string, string> {
+  const data = typeof secret['data'] === 'object' && secret['data'] !== null ? secret['data'] : {}
+  return Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, Buffer.from(String(value), 'base64').toString()]),
+  )
+}
+
+function sameValues(a: Readonly<Record<string, string>> | null, b: Readonly<Record<string, string>> | null): boolean {
+  if (a === null || b === null) return a === b
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every(key => a[key] === b[key])
+}
