@@ -40,7 +40,9 @@ export default defineConfig({
           globalSetup: ['test/redis.setup.ts', 'test/control-plane.setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          maxWorkers: 2,
+          // After the others and one file at a time: each has an API server, operators and data planes of its own.
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -269,8 +269,8 @@ function readAskCounted(body: string, stats: UpstreamStats): ChatAsk {
 /** A running mock upstream; `url` has no path (add /v1/chat/completions), `stats` is live. */
 export type Upstream = { url: string; stats: UpstreamStats; stop(): Promise<void> }
 
-/** Starts the mock upstream on the loopback address, in this process; port 0 takes any free one. */
-export async function startUpstream(port = 0): Promise<Upstream> {
+/** Starts the mock upstream in this process, on the loopback address unless told otherwise; port 0 takes any free one. */
+export async function startUpstream(port = 0, host = '127.0.0.1'): Promise<Upstream> {
   const stats = zeroStats()
   const sockets = new Set<Socket>()
   const server: Server = createServer({ noDelay: true }, socket => {
@@ -280,7 +280,7 @@ export async function startUpstream(port = 0): Promise<Upstream> {
   })
   const listening = Promise.withResolvers<void>()
   server.once('error', listening.reject)
-  server.listen({ port, host: '127.0.0.1', backlog: 4096 }, () => listening.resolve())
+  server.listen({ port, host, backlog: 4096 }, () => listening.resolve())
   await listening.promise
   const { port: taken } = server.address() as AddressInfo
   const stop = (): Promise<void> =>
@@ -288,7 +288,7 @@ export async function startUpstream(port = 0): Promise<Upstream> {
       server.close(() => resolve())
       for (const socket of sockets) socket.destroy()
     })
-  return { url: `http://127.0.0.1:${taken}`, stats, stop }
+  return { url: `http://${host}:${taken}`, stats, stop }
 }
 
 if (import.meta.main) {

@@ -1,8 +1,9 @@
-// `make cluster`: a Kubernetes API server with its controllers, other projects' definitions and a Redis on this machine,
-// ended together by Ctrl-C. Prints what to type. `--nodes` adds a node that plays pods.
+// `make cluster`: a Kubernetes API server with its controllers, other projects' definitions, a Redis, an operator and two
+// gateways on this machine, ended together by Ctrl-C. Prints what to type. `--nodes` adds a node that plays pods.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { type ClusterGateway, startClusterGateway } from './cluster-gateway.ts'
 import { type ControlPlane, startControlPlane } from './control-plane/control-plane.ts'
 import { CRD_SOURCES, loadCrds } from './control-plane/crds.ts'
 import { startFakeNode } from './control-plane/nodes.ts'
@@ -28,7 +29,7 @@ try {
   await stop(1)
 }
 
-type Parts = { redis: RedisServer; controlPlane: ControlPlane }
+type Parts = { redis: RedisServer; controlPlane: ControlPlane; gateway: ClusterGateway }
 
 /** A part may use those before it; they end the other way round. */
 async function startParts(): Promise<Parts> {
@@ -38,10 +39,12 @@ async function startParts(): Promise<Parts> {
   ends.push(controlPlane.stop)
   await loadCrds(controlPlane)
   if (options.nodes) ends.push(await startFakeNode(controlPlane, dir))
-  return { redis, controlPlane }
+  const ending = (end: () => Promise<void>): void => void ends.push(end)
+  const gateway = await startClusterGateway({ cluster: controlPlane, redisUrl: redis.url, dir, ending })
+  return { redis, controlPlane, gateway }
 }
 
-function welcome({ redis, controlPlane }: Parts): string {
+function welcome({ redis, controlPlane, gateway }: Parts): string {
   const { server, kubeconfig, kubectl, tokens } = controlPlane.address
   const [admin, ...others] = Object.keys(tokens)
   const path = kubectl === 'kubectl' ? [] : [`  export PATH=${dirname(kubectl)}:$PATH`]
@@ -51,6 +54,7 @@ function welcome({ redis, controlPlane }: Parts): string {
     '',
     `  API server   ${server}`,
     `  Redis        ${redis.url}`,
+    `  gateway      ${gateway.proxy}, its API ${gateway.management}`,
     `  definitions  ${CRD_SOURCES.join(', ')}`,
     `  users        ${admin} (the current one), ${others.join(', ')} (without rights): kubectl --context NAME`,
     `  pods         ${options.nodes ? 'are played on one node (kwok)' : 'stay Pending: make cluster NODES=1 plays them'}`,
@@ -60,10 +64,21 @@ function welcome({ redis, controlPlane }: Parts): string {
     '',
     `  export KUBECONFIG=${kubeconfig}`,
     ...path,
-    '  kubectl get customresourcedefinitions',
+    '  kubectl get aigw -A',
+    ...callLines(gateway),
+    '  kubectl describe virtualkey -n acme-platform checkout     # the tenant of config/samples/tenant',
     '',
     'Ctrl-C stops everything; nothing is kept.',
   ].join('\n')
+}
+
+/** A call with the token that the operator put into the key's Secret. */
+function callLines({ proxy, namespace, model, answers }: ClusterGateway): string[] {
+  const place = `kubectl get secret -n ${namespace} app-key -o jsonpath='{.data.token}'`
+  const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello, Smartflow!' }] })
+  const call = `curl -sS ${proxy}/v1/chat/completions -H "authorization: Bearer $KEY" -H 'content-type: application/json' -d '${body}'`
+  const note = answers ? [] : [`  # no address here but loopback: give AIProvider mock in ${namespace} a baseURL first`]
+  return [`  export KEY=$(${place} | base64 -d)`, ...note, `  ${call}`]
 }
 
 async function stop(code: number): Promise<void> {

@@ -28,6 +28,9 @@ export const REQUIREMENTS = {
   O02: 'Reply headers: call id, request id, cost, cache hit, duration, provider',
   O03: 'A log record for each call, refused ones too: GET /api/vas/logs with limit, offset, provider, model, days',
   O08: 'Health: liveliness, readiness, comprehensive',
+  D01: 'CRDs of all kinds; AIGateway, AITenant, AIProvider, VirtualKey, FallbackChain and Policy reconciled into Redis configuration that pods follow',
+  D02: 'For each tenant a Certificate of cert-manager and an Ingress, or routes of Gateway API',
+  D03: 'kubectl, Argo CD and Flux see the true health of every resource',
   D04: 'Standalone: a gateway on a laptop from a folder of YAML, followed while it runs',
   S01: 'The published Python client: chat, chat_completions, stream_chat, claude_message, list_models, health, readiness, health_comprehensive, get_logs, get_cache_stats',
 } as const

@@ -15,7 +15,7 @@ const LOOK_MS = 500
 
 /** What a cleanup works with. */
 export interface CleanUpOptions {
-  readonly client: KubeClient
+  readonly client: Pick<KubeClient, 'get' | 'list' | 'create' | 'apply' | 'patchJson' | 'delete'>
   readonly namespace: string
   readonly gateway: string
   readonly log: (level: 'info' | 'warn', message: string, fields?: Readonly<Record<string, unknown>>) => void
@@ -38,7 +38,7 @@ export async function cleanUp(options: CleanUpOptions): Promise<void> {
   log('info', 'finalizers taken off', { keys: count })
 }
 
-async function stopOperator(client: KubeClient, namespace: string, name: string): Promise<void> {
+async function stopOperator(client: CleanUpOptions['client'], namespace: string, name: string): Promise<void> {
   try {
     const operations = [{ op: 'replace', path: '/spec/replicas', value: 0 } as const]
     await client.patchJson({ type: TYPES.Deployment, namespace, name }, operations, { subresource: 'scale' })
@@ -59,7 +59,7 @@ async function waitForLease({ client, namespace, log }: CleanUpOptions, name: st
   }
 }
 
-async function release(client: KubeClient, writer: Writer, listed: KubeObject): Promise<boolean> {
+async function release(client: CleanUpOptions['client'], writer: Writer, listed: KubeObject): Promise<boolean> {
   let key: KubeObject | undefined = listed
   for (let attempt = 1; key !== undefined; attempt++) {
     if (!(key.metadata.finalizers ?? []).includes(REVOKE_FINALIZER)) return false

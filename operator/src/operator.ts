@@ -9,6 +9,8 @@ import type { OperatorMetrics } from './telemetry/metrics.ts'
 import { type Log, Term } from './term.ts'
 import { Observed } from './watch/observed.ts'
 
+/** Between two lines about lost events: a busy minute loses thousands, and each is counted. */
+const TELL_LOST_MS = 10_000
 /** After a failure of what a term begins with. */
 const RETRY_MS = 2_000
 
@@ -34,6 +36,7 @@ export class Operator {
   readonly #stopped = new AbortController()
   #term: Term | undefined
   #synced = false
+  #tellLostAt = 0
 
   constructor(options: OperatorOptions) {
     const { client, settings, metrics, identity, log } = options
@@ -43,7 +46,7 @@ export class Operator {
       client,
       namespace,
       listener: {
-        ours: (id, background) => this.#term?.changed(id, background),
+        ours: (id, change) => this.#term?.changed(id, change),
         around: (what, id) => this.#term?.changedAround(what, id),
       },
       failing: (plural, problem) => {
@@ -56,10 +59,12 @@ export class Operator {
       instance: identity,
       onProblem: problem => {
         metrics.eventLost()
+        if (performance.now() < this.#tellLostAt) return
+        this.#tellLostAt = performance.now() + TELL_LOST_MS
         log('warn', problem)
       },
     })
-    this.#writer = new Writer(client)
+    this.#writer = new Writer(client, object => this.#observed.learn(object))
     const name = `${gateway}-operator`
     this.#election = new LeaderElection({
       client,

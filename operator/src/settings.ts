@@ -9,7 +9,7 @@ const Environment = z.object({
   POD_NAME: z.string().min(1).max(253).optional(),
   SMARTFLOW_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).default(9464),
   SMARTFLOW_HOST: z.string().default('127.0.0.1'),
-  SMARTFLOW_WORKERS: z.coerce.number().int().min(1).max(64).default(8),
+  SMARTFLOW_WORKERS: z.coerce.number().int().min(1).max(64).default(16),
   SMARTFLOW_LEADER_ELECTION: z.enum(['true', 'false']).default('true'),
   SMARTFLOW_SERVICE_MONITOR: z.enum(['true', 'false']).default('true'),
   REDIS_URL: z

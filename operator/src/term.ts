@@ -7,7 +7,7 @@ import type { GatewayKeys } from './apply/gateway-keys.ts'
 import { Store } from './apply/store.ts'
 import type { Writer } from './apply/writer.ts'
 import { census } from './control/census.ts'
-import { ackTimeoutOf, gatewayServiceOf, rememberedOf, storeUrlOf } from './control/gateway-terms.ts'
+import { gatewayServiceOf, rememberedOf, rolloutTermsOf, storeUrlOf } from './control/gateway-terms.ts'
 import { podCounts } from './control/gateway-facts.ts'
 import { KeyFacts } from './control/key-facts.ts'
 import { KeyReconciler } from './control/key-reconciler.ts'
@@ -16,12 +16,14 @@ import { ObjectReconciler } from './control/object-reconciler.ts'
 import { WorkQueue } from './control/queue.ts'
 import { Revocations } from './control/revocations.ts'
 import { Rollout } from './control/rollout.ts'
+import { Sidecars } from './control/sidecars.ts'
 import { StatusBoard } from './control/status-board.ts'
 import { TenantFacts } from './control/tenant-facts.ts'
 import { TenantReconciler } from './control/tenant-reconciler.ts'
+import { Usage } from './control/usage.ts'
 import type { Settings } from './settings.ts'
 import type { OperatorMetrics } from './telemetry/metrics.ts'
-import type { Observed } from './watch/observed.ts'
+import type { Moved, Observed } from './watch/observed.ts'
 import { SecretReader } from './watch/secrets.ts'
 
 /** Statuses are compared again at the latest after this: what they depend on may pass by itself. */
@@ -70,7 +72,10 @@ export class Term {
   readonly #queue: WorkQueue<string>
   readonly #board: StatusBoard
   readonly #reconciler: ObjectReconciler
+  readonly #usage: Usage
+  readonly #sidecars: Sidecars
   #sweep: NodeJS.Timeout | undefined
+  #usageKnown = false
   /** When what is in force was published, until every pod has it. */
   #publishedAt: number | undefined
 
@@ -98,12 +103,20 @@ export class Term {
       observed,
       acks: () => this.#store.acks(),
       serviceName: () => this.#service(),
-      ackTimeoutMs: () => ackTimeoutOf(this.#loop.plan()),
+      ackTimeoutMs: () => rolloutTermsOf(this.#loop.plan()).ackTimeoutMs,
       now,
       changed: () => this.#rolledOut(),
       failed,
     })
     this.#revocations = new Revocations(() => this.#rollout.state())
+    this.#usage = new Usage({
+      plan: () => this.#loop.plan(),
+      read: budgets => this.#store.spent(budgets),
+      now,
+      changed: () => this.#enqueueDiffering(),
+      failed,
+    })
+    this.#sidecars = this.#sidecarsOf()
     const reconcilers = this.#reconcilers()
     this.#board = new StatusBoard({
       observed,
@@ -122,28 +135,39 @@ export class Term {
     const { keys: keyReconciler, tenants } = reconcilers
     const board = this.#board
     const plan = (): Plan | undefined => this.#loop.plan()
-    this.#reconciler = new ObjectReconciler({ observed, plan, keys: keyReconciler, tenants, board, writer, events })
+    this.#reconciler = new ObjectReconciler({
+      observed,
+      plan,
+      keys: keyReconciler,
+      tenants,
+      sidecars: this.#sidecars,
+      board,
+      writer,
+      events,
+    })
   }
 
   begin(): void {
     this.#secrets.start()
     void this.#queue.run(this.#options.settings.workers, (id, signal) => this.#reconcile(id, signal))
-    this.#rollout.start()
+    this.#usage.start()
     this.#loop.start()
-    this.#sweep = setInterval(() => this.#enqueueDiffering(), SWEEP_MS)
+    this.#sweep = setInterval(() => this.#lookAtAll(), SWEEP_MS)
   }
 
   /** Ends what is under way and begins nothing more. */
   async end(): Promise<void> {
     clearInterval(this.#sweep)
-    await Promise.all([this.#loop.stop(), this.#queue.drain(), this.#rollout.stop()])
+    await Promise.all([this.#loop.stop(), this.#queue.drain(), this.#rollout.stop(), this.#usage.stop()])
     this.#secrets.stop()
     this.#store.close()
   }
 
   /** An object of ours came, changed or went. */
-  changed(id: string, background: boolean): void {
-    this.#loop.touch()
+  changed(id: string, { moved, background }: { readonly moved: Moved; readonly background: boolean }): void {
+    if (moved === 'spec') this.#loop.touch()
+    // Most new statuses are the ones that were just written here.
+    if (moved === 'status' && !this.#board.isDiffering(id)) return
     this.#queue.add(id, { priority: background ? 'background' : 'normal' })
   }
 
@@ -163,14 +187,15 @@ export class Term {
   }
 
   #reconcilers() {
-    const { settings, observed, writer, events, keys } = this.#options
+    const { settings, observed, writer, events } = this.#options
     const stillServed = (id: string): string | undefined => this.#revocations.stillServed(id)
+    const url = (): string => `http://${this.#service()}.${settings.namespace}.svc`
     const keyReconciler = new KeyReconciler({
       writer,
       secrets: this.#secrets,
       stillServed,
       newToken,
-      url: () => `http://${this.#service()}.${settings.namespace}.svc`,
+      url,
       now: Date.now,
       rotated: key => {
         const message = 'a new token is in its Secret; the one before stays good for the overlap'
@@ -184,16 +209,38 @@ export class Term {
       serviceMonitor: settings.serviceMonitor,
     })
     const keyFacts = new KeyFacts({
-      keyring: keys.keyring,
       secrets: this.#secrets,
+      url,
       secretPlan: key => keyReconciler.secretPlan(key),
       stillServed,
+      usage: this.#usage,
     })
     const tenantFacts = new TenantFacts({
       childrenOf: owner => tenants.childrenOf(owner),
       inputFor: (tenant, gateway, plan) => tenants.inputFor(tenant, gateway, plan),
+      sidecars: (live, plan) => this.#sidecars.facts(live, plan),
     })
     return { keys: keyReconciler, tenants, facts: { keys: keyFacts, tenants: tenantFacts } }
+  }
+
+  #sidecarsOf(): Sidecars {
+    const { settings, observed, writer, keys } = this.#options
+    return new Sidecars({
+      gateway: settings.gateway,
+      namespace: settings.namespace,
+      keys,
+      writer,
+      secrets: this.#secrets,
+      namespaces: () => observed.namespaces(),
+      tenants: () => [...observed.all()].map(({ live }) => live).filter(({ kind }) => kind === 'AITenant'),
+      storeURL: () => this.#store.url(),
+      keepUsers: wanted => this.#store.keepUsers(wanted),
+      changed: () => this.#enqueueTenants(),
+    })
+  }
+
+  #enqueueTenants(): void {
+    for (const { id, live } of this.#options.observed.all()) if (live.kind === 'AITenant') this.#queue.add(id)
   }
 
   #loopOptions(): LoopOptions {
@@ -203,6 +250,7 @@ export class Term {
       secrets: this.#secrets,
       keyring: keys.keyring,
       namespace: settings.namespace,
+      alsoWanted: () => this.#sidecars.wanted(),
       publish: async (compiled, gateway) => {
         const live = gateway && observed.live(`AIGateway/${gateway.metadata.namespace}/${gateway.metadata.name}`)
         this.#store.use(storeUrlOf(gateway, this.#secrets.values(), settings), rememberedOf(live))
@@ -215,6 +263,7 @@ export class Term {
         })
         return outcome
       },
+      unconfirmed: () => this.#store.publication()?.unconfirmed(),
       planned: plan => this.#planned(plan),
       fenced,
       failed: this.#failed,
@@ -246,8 +295,13 @@ export class Term {
   #planned(plan: Plan): void {
     this.#revocations.planned(plan)
     this.#board.planned(plan)
+    this.#sidecars.planned(plan)
     if (plan.outcome.outcome === 'published') this.#publishedAt = performance.now()
+    // Only now is it known which store the pods talk to.
+    this.#rollout.start()
     this.#rollout.touch()
+    if (!this.#usageKnown) this.#usage.look()
+    this.#usageKnown = true
     // Children and finalizers depend on more than their own object.
     for (const id of plan.deleting) this.#queue.add(id)
     for (const [id, { kind }] of plan.resources) if (kind === 'AITenant' || kind === 'AIGateway') this.#queue.add(id)
@@ -261,9 +315,9 @@ export class Term {
     const rollout = this.#rollout.state()
     const publication = this.#store.publication()
     if (publication?.notice(rollout.pods.flatMap(({ ack }) => ack ?? [])) === true) this.#loop.touch()
-    const counts = podCounts({ plan, rollout, now: Date.now() }, ackTimeoutOf(plan))
-    this.#tellPods(counts)
-    if (counts.rejected > 0) {
+    this.#tellPods(podCounts({ plan, rollout, now: Date.now() }))
+    // Also of a pod that is not ready: it may be so because a piece is missing.
+    if (rollout.pods.some(({ ack }) => ack?.problem !== undefined)) {
       publication?.distrust()
       this.#loop.touch()
     }
@@ -291,7 +345,11 @@ export class Term {
   }
 
   #enqueueDiffering(): void {
-    for (const id of this.#board.differing()) this.#queue.add(id)
+    for (const id of this.#board.differing(id => this.#queue.waits(id))) this.#queue.add(id)
+  }
+
+  #lookAtAll(): void {
+    this.#enqueueDiffering()
     const { conditions, blocked } = census(this.#options.observed.all())
     this.#options.metrics.conditions(conditions)
     this.#options.metrics.deletionBlocked({ VirtualKey: blocked })

@@ -40,14 +40,21 @@ export interface Upstream {
   close(): Promise<void>
 }
 
-/** Starts a provider that answers `hello` with the usage of `usageOf` unless told otherwise. */
-export async function startUpstream(answer: Script = whole('Hello!'), door: Door = completionsDoor): Promise<Upstream> {
+/**
+ * Starts a provider that answers `hello` with the usage of `usageOf` unless told otherwise. `host`: an address of this
+ * machine, for gateways that do not call the loopback one.
+ */
+export async function startUpstream(
+  answer: Script = whole('Hello!'),
+  door: Door = completionsDoor,
+  host = '127.0.0.1',
+): Promise<Upstream> {
   const seen: Seen[] = []
   const server = createServer((request, response) => void handle(upstream, door, request, response))
   server.keepAliveTimeout = 60_000
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => server.listen(0, host, resolve))
   const { port } = server.address() as AddressInfo
-  const upstream: Upstream = { url: `http://127.0.0.1:${port}/v1`, seen, answer, close: () => close(server) }
+  const upstream: Upstream = { url: `http://${host}:${port}/v1`, seen, answer, close: () => close(server) }
   return upstream
 }
 

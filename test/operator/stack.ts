@@ -114,17 +114,24 @@ export async function createGatewayService({ cluster, namespace, gateway }: Plac
   await cluster.request('POST', `/api/v1/namespaces/${namespace}/services`, { body })
 }
 
-/** Starts a data plane with the UID of a pod of its own; ready pods are listed in the Service's EndpointSlices. */
-export async function startPlane(place: Place, { stateDir = temporary() }: { stateDir?: string } = {}): Promise<Plane> {
+/**
+ * Starts a data plane with the UID of a pod of its own; ready pods are listed in the Service's EndpointSlices. `ready`: what
+ * its readiness probe says at first. `keysDir`: another folder than the one that pods mount.
+ */
+export async function startPlane(
+  place: Place,
+  { stateDir = temporary(), ready = true, keysDir }: { stateDir?: string; ready?: boolean; keysDir?: string } = {},
+): Promise<Plane> {
   const { cluster, namespace, gateway, redisUrl } = place
   const pod = `${gateway}-gateway-${nextAddress}`
   const ip = `10.244.${nextAddress >> 8}.${nextAddress++ & 255}`
   const uid = await addGatewayPod(cluster, { namespace, name: pod, labels: LABELS, ip })
+  if (!ready) await setPodReady(cluster, namespace, pod, false)
   const process_ = await startGateway({
     redisUrl,
     gateway,
     stateDir,
-    keysDir: await mountedKeys(place),
+    keysDir: keysDir ?? (await mountedKeys(place)),
     env: { SMARTFLOW_POD_UID: uid, SMARTFLOW_LISTENERS: 'proxy,management' },
   })
   return Object.assign(process_, {

@@ -1,89 +1,185 @@
 // The whole control plane on a real API server: samples applied with kubectl become Ready, calls go through data planes
 // with keys from generated Secrets, and a deleted key is refused within two seconds.
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { afterAll, beforeAll, inject } from 'vitest'
-import { type ControlPlane, startControlPlane } from '../../hack/control-plane/control-plane.ts'
-import { loadCrds } from '../../hack/control-plane/crds.ts'
-import { cleanUp, eventually, temporary } from '../e2e/gateway.ts'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { kstatus } from '../../hack/control-plane/judges.ts'
+import { ask, chat } from '../e2e/calls.ts'
+import { eventually } from '../e2e/gateway.ts'
+import { recordOf } from '../e2e/observe.ts'
+import type { Upstream } from '../e2e/upstream.ts'
+import { verifies } from '../requirements.ts'
 import { test } from './cluster-test.ts'
 import {
   apply,
-  createGatewayService,
-  endOperators,
+  condition,
   isSaid,
   type OperatorProcess,
-  type Place,
   type Plane,
+  secretOf,
+  see,
   seeAll,
   startOperator,
   startPlane,
 } from './stack.ts'
+import {
+  answerForChildren,
+  applyIn,
+  childrenOf,
+  kubectl,
+  request,
+  startOutsideUpstream,
+  startWorld,
+  TENANT,
+  untilAll,
+  untilChildren,
+  useUpstream,
+  type World,
+  yamlOf,
+} from './world.ts'
 
-const ROOT = join(import.meta.dirname, '../..')
-const NAMESPACE = 'smartflow-system'
-const GATEWAY = 'smartflow'
-const TENANT = 'acme-platform'
-
-let cluster: ControlPlane | undefined
-let place: Place
+let world: World | undefined
 let operator: OperatorProcess
-let planes: Plane[] = []
-
-const yamlOf = (folder: string): string =>
-  readdirSync(join(ROOT, folder))
-    .filter(name => name.endsWith('.yaml'))
-    .map(name => readFileSync(join(ROOT, folder, name), 'utf8'))
-    .join('\n---\n')
+let planes: readonly Plane[]
+let upstream: Upstream
 
 beforeAll(async () => {
-  if (!inject('cluster')) return
-  const started = await startControlPlane({ dir: join(temporary(), 'control-plane') })
-  cluster = started
-  await loadCrds(started)
-  await apply(started, yamlOf('crds'))
-  for (const name of [NAMESPACE, TENANT])
-    await apply(started, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
-  place = { cluster: started, namespace: NAMESPACE, gateway: GATEWAY, redisUrl: inject('redisUrl') }
-  await createGatewayService(place)
-  operator = await startOperator(place)
-  planes = [await startPlane(place), await startPlane(place)]
+  world = await startWorld()
+  if (world === undefined) return
+  operator = await startOperator(world.place)
+  planes = [await startPlane(world.place), await startPlane(world.place)]
+  upstream = await startOutsideUpstream()
 }, 180_000)
 
 afterAll(async () => {
-  await endOperators()
-  await cleanUp()
-  await cluster?.stop()
+  await world?.end()
+  await upstream?.close()
 })
 
-const PLURALS = ['aigateways', 'aitenants', 'aiproviders', 'fallbackchains', 'policies', 'virtualkeys'] as const
+/** The test's world; tests that get here have one. */
+function here(): World {
+  if (world === undefined) throw new Error('there is no control plane')
+  return world
+}
 
-test('the samples of a tenant become Ready', { timeout: 120_000 }, async ({ cluster: _ }) => {
-  const { cluster } = place
+const tokenOf = async (key: string): Promise<string> =>
+  await eventually(`the token of ${key}`, async () => {
+    return (await secretOf(here().cluster, TENANT, `${key}-key`))?.['token']
+  })
+
+test(`the samples of a tenant become Ready ${verifies('D01')}`, { timeout: 90_000 }, async ({ cluster: _ }) => {
+  const { cluster, place } = here()
+  const startedAt = performance.now()
   await apply(cluster, yamlOf('config/samples/tenant'))
-  for (const plural of PLURALS) {
-    await eventually(
-      `${plural} are Ready`,
-      async () => {
-        const all = await seeAll(cluster, plural)
-        const waiting = all.filter(each => !isSaid(each, 'Programmed', 'True'))
-        if (all.length === 0 || waiting.length > 0)
-          throw new Error(
-            JSON.stringify(
-              waiting.map(each => [each.metadata.name, each.status]),
-              undefined,
-              1,
-            ),
-          )
-        return true
-      },
-      20_000,
-    ).catch((error: unknown) => {
-      throw new Error(`${String(error)} ${String((error as Error).cause)}\n${operator.log().slice(-6_000)}`)
-    })
-  }
+  const appliedAt = performance.now()
+  await untilAll({ place, operator }, ['Programmed', 'True'])
+  const programmedAt = performance.now()
+  await untilChildren(cluster, 'Certificate', 1)
+  await untilChildren(cluster, 'Ingress', 1)
+  await answerForChildren(cluster)
+  await untilAll({ place, operator }, ['Ready', 'True'])
+  console.info(
+    `kubectl ${(appliedAt - startedAt).toFixed()} ms, Programmed after ${(programmedAt - appliedAt).toFixed()} ms, ` +
+      `Ready after ${(performance.now() - appliedAt).toFixed()} ms`,
+  )
+  // The pods were there all the time: nothing was said to the contrary, not even for a moment.
+  const events = await request<{ items: { reason: string }[] }>(cluster, 'GET', '/apis/events.k8s.io/v1/events')
+  const reasons = new Set(events.items.map(({ reason }) => reason))
+  expect([...reasons].filter(reason => /NoDataPlanes|Unavailable/.test(reason))).toEqual([])
+  for (const plural of ['virtualkeys', 'aitenants'])
+    for (const seen of await seeAll(cluster, plural)) {
+      expect(condition(seen, 'Stalled') ?? condition(seen, 'Reconciling')).toBeUndefined()
+    }
 })
 
-test('every pod is asked', async ({ cluster: _ }) => {
-  if (planes.length !== 2) throw new Error('two planes are needed')
+test('what is not served yet is accepted, and says so', { timeout: 60_000 }, async ({ cluster: _ }) => {
+  const { cluster } = here()
+  const namespace = 'preview'
+  await apply(cluster, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
+  await applyIn(cluster, namespace, yamlOf('config/samples/preview'))
+  const plurals = ['mcpservers', 'agents', 'fallbackchains', 'policies', 'virtualkeys']
+  const all = await eventually(
+    'all of them say NotServedYet',
+    async () => {
+      const seen = (await Promise.all(plurals.map(plural => seeAll(cluster, plural, namespace)))).flat()
+      const said = seen.filter(
+        each =>
+          isSaid(each, 'Accepted', 'True') &&
+          isSaid(each, 'Ready', 'False', 'NotServedYet') &&
+          isSaid(each, 'Stalled', 'True', 'NotServedYet'),
+      )
+      return seen.length === 7 && said.length === 7 ? seen : undefined
+    },
+    20_000,
+  )
+  for (const each of all) expect(condition(each, 'Ready')?.message).toMatch(/spec|kind/)
+  const verdicts = await kstatus(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: all }))
+  expect(verdicts.map(({ status }) => status)).toEqual(all.map(() => 'Failed'))
 })
+
+test(`a call with a generated key is served, metered and logged by every pod ${verifies('D01', 'K01')}`, async ({
+  cluster: _,
+}) => {
+  const { cluster } = here()
+  await useUpstream(cluster, upstream.url)
+  const [token, admin] = await Promise.all(['checkout', 'admin'].map(tokenOf))
+  for (const plane of planes) {
+    const reply = await ask(plane.proxy, token ?? '', chat('support', `Hello from ${plane.pod}`))
+    expect(reply.text).toContain('Hello!')
+    expect(reply.json).toMatchObject({ choices: [{ message: { content: 'Hello!' } }] })
+    const id = reply.headers.get('x-smartflow-request-id') ?? ''
+    const row = await recordOf(plane, admin ?? '', id)
+    // 10 tokens in at 0.20 and 5 out at 0.60 for a million: 5 micro-dollars.
+    expect(row).toMatchObject({
+      status: 200,
+      outcome: 'complete',
+      provider: 'local',
+      tokens_used: 15,
+      cost: 0.000005,
+      cost_known: true,
+    })
+    expect(reply.headers.get('x-smartflow-budget-limit')).toBe('50')
+  }
+  expect(upstream.seen.at(-1)?.body['model']).toBe('llama-3.3-70b')
+})
+
+test(
+  `a deleted key is refused by every pod within two seconds, then gone ${verifies('D01', 'K01')}`,
+  {
+    timeout: 90_000,
+  },
+  async ({ cluster: _ }) => {
+    const { cluster } = here()
+    const token = await tokenOf('checkout')
+    const statusAt = async (plane: Plane): Promise<number> => (await ask(plane.proxy, token, chat('support'))).status
+    expect(await Promise.all(planes.map(statusAt))).toEqual([200, 200])
+    const startedAt = performance.now()
+    let orderedAt = Infinity
+    const ordered = kubectl(cluster, 'delete', 'virtualkey', 'checkout', '-n', TENANT, '--wait=false').then(() => {
+      orderedAt = performance.now()
+    })
+    const refusedAt = await Promise.all(
+      planes.map(async plane => {
+        await eventually('401', async () => (await statusAt(plane)) === 401)
+        return performance.now()
+      }),
+    )
+    await ordered
+    await eventually(
+      'the object is gone',
+      async () => (await see(cluster, 'virtualkeys', 'checkout', TENANT)) === undefined,
+    )
+    const goneAt = performance.now()
+    const since = (from: number, at: number): string => `${(at - from).toFixed()} ms`
+    console.info(
+      `401 after ${refusedAt.map(at => since(startedAt, at)).join(' and ')} from the start of kubectl (which took ` +
+        `${since(startedAt, orderedAt)}); the object is gone after ${since(startedAt, goneAt)}`,
+    )
+    expect(Math.max(...refusedAt) - orderedAt).toBeLessThan(2_000)
+    expect(await Promise.all(planes.map(statusAt))).toEqual([401, 401])
+    await eventually(
+      'the garbage collector took the Secret',
+      async () => (await secretOf(cluster, TENANT, 'checkout-key')) === undefined,
+      60_000,
+    )
+    expect((await childrenOf(cluster, 'Certificate')).length).toBe(1)
+  },
+)

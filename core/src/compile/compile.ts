@@ -90,7 +90,8 @@ function compileTenants(ground: Ground): Map<string, Item[]> {
     tenants.set(scope.tenant, item === undefined ? content.items : [item, ...content.items])
     drafts.push(...content.drafts)
   }
-  for (const [name, keys] of distinguishable(drafts, ground.book)) tenants.get(name)?.push(...keys)
+  for (const [name, keys] of distinguishable(drafts, ground.book, ground.world.heldTokens))
+    tenants.get(name)?.push(...keys)
   for (const items of tenants.values()) items.sort(byKindAndName)
   return tenants
 }

@@ -75,12 +75,13 @@ function targetOf(
   { name, model, timeout, retry }: FallbackChain['spec']['targets'][number],
   provider: string,
 ): ChainItem['targets'][number] {
+  const { causes, ...pace } = retry
   return {
     name,
     provider,
     model,
     timeout: millisecondsOf(timeout),
-    retry: { ...retry, baseDelay: parseDuration(retry.baseDelay), maxDelay: parseDuration(retry.maxDelay) },
+    retry: { ...pace, baseDelay: parseDuration(retry.baseDelay), maxDelay: parseDuration(retry.maxDelay), on: causes },
   }
 }
 

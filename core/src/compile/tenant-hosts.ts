@@ -1,13 +1,12 @@
-// Which hosts each tenant may be reached at: under the gateway's domains, with an issuer that the gateway allows, and
-// each host one tenant's.
+// Which hosts each tenant may be reached at: under the gateway's domains, and each host one tenant's.
 import type { AITenant } from '../resources/ai-tenant.ts'
 import { describeResource } from '../resources/resource.ts'
 import type { GatewayChoice } from './ai-gateway.ts'
 import type { StatusBook } from './status.ts'
 
 /**
- * The hosts by tenant. A tenant that asks for a host it may not have is not accepted, but goes on being served: only that
- * host is not exposed. `tenants`: oldest first.
+ * The hosts by tenant. A tenant that asks for a host or an issuer it may not have is not accepted, but goes on being
+ * served: only that host is not exposed, and no certificate is asked of that issuer. `tenants`: oldest first.
  */
 export function grantHosts(
   tenants: readonly AITenant[],
@@ -22,7 +21,8 @@ export function grantHosts(
       if (outside) book.reject(tenant, 'UnsupportedValue', outsideMessage(host, gateway))
       return !outside && isFree(host, tenant, owners, book)
     })
-    granted.set(tenant.metadata.name, issuerAllowed(tenant, gateway, book) ? hosts : [])
+    granted.set(tenant.metadata.name, hosts)
+    judgeIssuer(tenant, gateway, book)
   }
   return granted
 }
@@ -53,16 +53,15 @@ function outsideMessage(host: string, { spec, declared }: GatewayChoice): string
   return `spec.hostnames: ${host} is not under a domain of ${where} (spec.exposure.domains: ${which})`
 }
 
-function issuerAllowed(tenant: AITenant, { spec }: GatewayChoice, book: StatusBook): boolean {
+function judgeIssuer(tenant: AITenant, { spec }: GatewayChoice, book: StatusBook): void {
   const wanted = tenant.spec.tls?.issuerRef
-  if (wanted === undefined) return true
+  if (wanted === undefined) return
   const allowed = spec.exposure.tls.issuerRefs
   const same = (one: typeof wanted): boolean =>
     one.name === wanted.name && one.kind === wanted.kind && one.group === wanted.group
-  if (allowed.some(same)) return true
+  if (allowed.some(same)) return
   const names = allowed.map(({ kind, name }) => `${kind} ${name}`).join(', ')
   const which = names === '' ? 'it allows none' : `it allows ${names}`
   const message = `spec.tls.issuerRef: the AIGateway does not allow ${wanted.kind} ${wanted.name}; ${which}`
   book.reject(tenant, 'UnsupportedValue', message)
-  return false
 }

@@ -8,6 +8,7 @@ import { budgetOf, rateLimitOf } from './limits.ts'
 import { Memo } from './memo.ts'
 import type { Scope } from './scope.ts'
 import type { StatusBook } from './status.ts'
+import type { World } from './world.ts'
 
 /** What keys refer to: chains by `namespace/name`, and the names of the tenant's own providers. */
 export interface KeyTargets {
@@ -44,19 +45,33 @@ export function draftKeys(scope: Scope, keys: readonly VirtualKey[], targets: Ke
 
 /**
  * The keys to serve, by tenant. Two keys with one token could not be told apart, even in two tenants, and even when it is
- * the previous token of one of them: the older key has it.
+ * the previous token of one of them. The key that it was served for has it, else the older one: whoever gets hold of a
+ * token must not be able to draw its calls to a key of their own.
  */
-export function distinguishable(all: readonly KeyDraft[], book: StatusBook): Map<string, KeyItem[]> {
+export function distinguishable(
+  all: readonly KeyDraft[],
+  book: StatusBook,
+  held: World['heldTokens'] = new Map(),
+): Map<string, KeyItem[]> {
   const byObject = new Map(all.map(draft => [draft.object, draft]))
   const owners = new Map<string, VirtualKey>()
+  for (const { object, item } of all) {
+    const { uid } = object.metadata
+    if (uid === undefined || book.isRejected(object)) continue
+    for (const { keyId } of item.secrets) if (held.get(keyId) === uid) owners.set(keyId, object)
+  }
   const served = new Map<string, KeyItem[]>()
   for (const key of byAge([...byObject.keys()])) {
     const draft = byObject.get(key)
     if (draft === undefined || book.isRejected(key)) continue
     const { item, tenant } = draft
-    const owner = item.secrets.map(secret => owners.get(secret.keyId)).find(found => found !== undefined)
+    const owner = item.secrets
+      .map(secret => owners.get(secret.keyId))
+      .find(found => found !== undefined && found !== key)
     if (owner !== undefined) {
-      const message = `the token in its Secret belongs to ${describeResource(owner)}, which came first`
+      // Names of another tenant's objects are no business of this one's.
+      const whose = byObject.get(owner)?.tenant === tenant ? describeResource(owner) : 'a key of another tenant'
+      const message = `the token in its Secret belongs to ${whose}, which came first; put another one there`
       book.reject(key, 'Conflicted', message)
       continue
     }

@@ -23,6 +23,8 @@ export interface World {
   /** True: one machine without Kubernetes. The demo upstream then stands in for providers without a credential. */
   readonly standalone: boolean
   readonly keyring: Keyring
+  /** The uid of the VirtualKey that a token is served for already, by the token's id. */
+  readonly heldTokens?: ReadonlyMap<string, string> | undefined
   /** The only namespace whose AIGateways count; undefined: any. */
   readonly gatewayNamespace?: string | undefined
   /** Every namespace of the cluster with its labels; undefined: those that objects name, with their names as labels. */

@@ -58,7 +58,8 @@ const DataPlane = z.strictObject({
     .max(100)
     .default(100)
     .describe('How many of the ready pods must serve an object before it counts as Programmed, in percent.'),
-  ackTimeout: duration('1s', '10m')
+  // Pods renew their word every 5 s: with less patience than two of those, statuses would flap.
+  ackTimeout: duration('10s', '10m')
     .default('30s')
     .describe('How old the last word of a pod may be before the pod counts as silent.'),
   selector: later(LabelSelector.describe('Chooses the pods instead of a Service. Not served yet.')),

@@ -44,7 +44,6 @@ export const DEFINITIONS = {
   AIGateway: {
     plural: 'aigateways',
     singular: 'aigateway',
-
     shortNames: [],
     scope: 'Namespaced',
     description: 'AIGateway says what holds for a whole gateway: its store, its pods, its host names, its defaults.',
@@ -180,6 +179,3 @@ export const DEFINITIONS = {
     status: CommonStatus,
   },
 } as const satisfies Readonly<Record<Kind, Definition>>
-
-/** The status of a kind, as it is read and written. */
-export type StatusOf<K extends Kind> = z.infer<(typeof DEFINITIONS)[K]['status']>

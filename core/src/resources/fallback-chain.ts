@@ -11,7 +11,7 @@ const Retry = z
     baseDelay: duration('0s', '1m').default('250ms').describe('The pause before the second attempt; it doubles.'),
     maxDelay: duration('0s', '5m').default('5s').describe('The longest pause.'),
     jitterPercent: z.int().min(0).max(100).default(20).describe('How much pauses vary by chance, in percent.'),
-    on: z
+    causes: z
       .array(RetryCause)
       .max(RetryCause.options.length)
       .check(valuesOnce())
@@ -71,16 +71,7 @@ const Target = z.strictObject({
   when: later(When.describe('Calls that the target is for. Not served yet.')),
 })
 
-const STRATEGIES = [
-  'Priority',
-  'Weighted',
-  'RoundRobin',
-  'LeastConnections',
-  'Random',
-  'Latency',
-  'Cost',
-  'Tag',
-] as const
+const LATER_STRATEGIES = ['Weighted', 'RoundRobin', 'LeastConnections', 'Random', 'Latency', 'Cost', 'Tag'] as const
 
 const laterFields = {
   when: later(When.describe('Calls that the chain is for. Not served yet.')),
@@ -131,15 +122,10 @@ const spec = z
       .min(1)
       .max(64)
       .describe('Models whose calls take the chain. One * may stand at the end of each.'),
-    strategy: laterValues(z.enum(STRATEGIES).describe('How the next target is chosen. Priority: in their order.'), [
-      'Weighted',
-      'RoundRobin',
-      'LeastConnections',
-      'Random',
-      'Latency',
-      'Cost',
-      'Tag',
-    ]).default('Priority'),
+    strategy: laterValues(
+      z.enum(['Priority', ...LATER_STRATEGIES]).describe('How the next target is chosen. Priority: in their order.'),
+      LATER_STRATEGIES,
+    ).default('Priority'),
     targets: z
       .array(Target)
       .min(1)

@@ -7,7 +7,7 @@ const count = z.int().min(0)
 const text = (most: number) => z.string().max(most)
 
 /** One condition, as all of Kubernetes has them. */
-export const ConditionStatus = z.strictObject({
+const ConditionStatus = z.strictObject({
   type: text(316).describe('What is said, like Ready.'),
   status: z.enum(['True', 'False', 'Unknown']).describe('Whether it is so.'),
   observedGeneration: z.int().min(0).optional().describe('The generation of the object that this was said of.'),
@@ -17,15 +17,13 @@ export const ConditionStatus = z.strictObject({
     .describe('Why, in one word for programs.'),
   message: text(32_768).describe('Why, and what to do about it.'),
 })
-export type ConditionStatus = z.infer<typeof ConditionStatus>
 
 /** The first published configuration that held the object's present spec. */
-export const ConfigStatus = z.strictObject({
+const ConfigStatus = z.strictObject({
   epoch: count.describe('The epoch of the configuration.'),
   generation: count.describe('Its generation within the epoch.'),
   digest: text(128).describe('The digest of what was published of the object.'),
 })
-export type ConfigStatus = z.infer<typeof ConfigStatus>
 
 const observed = {
   observedGeneration: z
@@ -85,6 +83,12 @@ export const AITenantStatus = z.strictObject({
     .optional()
     .describe('The certificate of the host names.'),
   keys: count.optional().describe('How many VirtualKeys are served.'),
+  sidecars: z
+    .strictObject({
+      namespaces: z.array(text(63)).max(1_024).describe('Namespaces that have what sidecars of the tenant need.'),
+    })
+    .optional()
+    .describe("The tenant's sidecars."),
 })
 
 /** Status of a VirtualKey. The token is never in it. */

@@ -32,6 +32,14 @@ describe('a keyring', () => {
     )
   })
 
+  test('gives each holder of a tenant a password of its own, and only from the master', () => {
+    const all = ['red', 'blue'].flatMap(tenant => ['a', 'b'].map(holder => keyring.storePassword(tenant, holder)))
+    expect(new Set(all).size).toBe(4)
+    expect(keyring.storePassword('red', 'a')).toMatch(/^[0-9a-f]{64}$/)
+    const reader = Keyring.forTenant(keyring.exportTenant('red'))
+    expect(() => reader.storePassword('red', 'a')).toThrow(RangeError)
+  })
+
   test('verifies the right token in the right tenant and nothing else', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (token, other) => {

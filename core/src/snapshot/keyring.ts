@@ -65,6 +65,8 @@ interface KeySource {
   readonly only: string | undefined
   readonly lookup: KeyObject
   tenant(name: string): TenantKeys
+  /** Undefined without a master. */
+  readonly derive: ((label: string) => KeyObject) | undefined
 }
 
 /** Keys of the gateway and of its tenants. Safe to share; keys are derived once a tenant and kept. */
@@ -97,6 +99,7 @@ export class Keyring {
     return new Keyring({
       only: tenant,
       lookup: given(lookup),
+      derive: undefined,
       tenant(name) {
         if (name === tenant) return keys
         throw new RangeError(`this process has the keys of tenant "${tenant}" alone, none of tenant "${name}"`)
@@ -120,6 +123,16 @@ export class Keyring {
       keyHash: text(keyHash),
     }
     return JSON.stringify(exported)
+  }
+
+  /**
+   * The password of a tenant's user of the store, as one holder of it knows it: 64 hex digits that need not be kept
+   * anywhere. Throws a RangeError where there is no master key.
+   */
+  storePassword(tenant: string, holder: string): string {
+    const { derive } = this.#source
+    if (derive === undefined) throw new RangeError('this process has no master key to derive passwords from')
+    return derive(`smartflow/store-user/v1\0${tenant}\0${holder}`).export().toString('hex')
   }
 
   /** Whether it can open what is of this tenant. */
@@ -210,6 +223,7 @@ function derivedFrom(master: KeyObject): KeySource {
     createSecretKey(Buffer.from(hkdfSync('sha256', master, Buffer.alloc(0), label, MASTER_BYTES)))
   return {
     only: undefined,
+    derive,
     lookup: derive('smartflow/key-lookup/v1'),
     tenant: name => ({
       seal: derive(`smartflow/seal/v1\0${name}`),

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { follow } from './follow.ts'
 import type { Item } from './items.ts'
 import { MemoryConfigStore } from './memory-config-store.ts'
-import { claimEpoch, Publisher } from './publish.ts'
+import { Publisher } from './publish.ts'
 import { newSigningKeys, signerOf, verifierOf } from './signing.ts'
 import { testCompiled, testKey, testTenant } from './test-world.ts'
 
@@ -49,6 +49,15 @@ describe('publishing', () => {
     await publisher.publish(worldOf(4))
     expect(written).toHaveLength(1)
     expect(written[0]).toContain('"alias":"key-3"')
+  })
+
+  test('writes every piece again into a store that was emptied', async () => {
+    const publisher = publisherOf()
+    await publisher.publish(worldOf(3))
+    const pieces = [...store.texts.keys()].filter(name => !name.startsWith('root '))
+    store.clear()
+    expect(await publisher.publish(worldOf(3))).toMatchObject({ outcome: 'published', version: { epoch: 2 } })
+    expect([...store.texts.keys()]).toEqual(expect.arrayContaining(pieces))
   })
 
   test('puts nothing in force when a write fails on the way', async () => {
@@ -146,7 +155,7 @@ describe('two writers', () => {
   test('are fenced off from the moment of the claim', async () => {
     const old = publisherOf()
     await old.publish(worldOf(1))
-    await claimEpoch(store)
+    await store.claimEpoch(0)
     expect(await old.publish(worldOf(2))).toMatchObject({ outcome: 'stale' })
     expect(await store.head()).toMatchObject({ epoch: 1, generation: 1 })
   })
@@ -168,6 +177,24 @@ describe('a removal of more than half of all objects', () => {
     expect(await publisher.publish(worldOf(2))).toMatchObject({ outcome: 'held' })
     expect(await publisher.publish(worldOf(3))).toMatchObject({ outcome: 'held' })
     expect(await publisher.publish(worldOf(19))).toMatchObject({ outcome: 'published' })
+    expect(await publisher.publish(worldOf(2))).toMatchObject({ outcome: 'held' })
+  })
+
+  test('is held back for as long as the second look does not agree', async () => {
+    const publisher = publisherOf()
+    await publisher.publish(worldOf(20))
+    for (let look = 0; look < 3; look++) {
+      expect(await publisher.publish(worldOf(2))).toMatchObject({ outcome: 'held' })
+      publisher.unconfirmed()
+    }
+    expect(await publisher.publish(worldOf(2))).toMatchObject({ outcome: 'held' })
+    expect(await publisher.publish(worldOf(2))).toMatchObject({ outcome: 'published' })
+  })
+
+  test('is held back by what was in force when the store was emptied meanwhile', async () => {
+    const publisher = publisherOf()
+    await publisher.publish(worldOf(20))
+    store.clear()
     expect(await publisher.publish(worldOf(2))).toMatchObject({ outcome: 'held' })
   })
 

@@ -37,14 +37,6 @@ export type Published =
   | { readonly outcome: 'held'; readonly removed: number; readonly of: number; readonly message: string }
   | { readonly outcome: 'stale'; readonly message: string }
 
-/**
- * Takes an epoch above every earlier one, so that no earlier writer can commit any more. `floor`: the highest one
- * remembered. A Publisher does so itself.
- */
-export function claimEpoch(store: ConfigStore, floor = 0): Promise<number> {
-  return store.claimEpoch(floor)
-}
-
 /** The head of a store that has none. */
 const NOTHING: Head = { epoch: 0, generation: 0, digest: '', manifest: '' }
 
@@ -79,11 +71,12 @@ export class Publisher {
     // The store lost or rolled back what readers may already have: they never go back, so it takes an epoch above
     // theirs.
     const lost = compareVersions(head, this.#committed) < 0
-    if (lost) this.distrust()
     const epoch = await this.#takeEpoch(lost)
     const generation = Math.max(head.generation, this.#committed.generation) + 1
     const data = snapshotData(compiled, epoch, generation)
     this.#known ??= await lookAt(this.#options.store, head, this.#options.verifier)
+    // Pieces may be lost with the head: all of them are looked for, also by what was in force before.
+    if (lost) this.#known = { ...this.#known, whole: false }
     if (head.digest === data.version.digest && !lost && this.#known.whole) {
       await this.#heads.look(data)
       if (await this.#heads.settle(data, head, { epoch, generation: head.generation })) {
@@ -109,6 +102,11 @@ export class Publisher {
     this.#heads.forget()
   }
 
+  /** A second look at the sources gave something else, or failed: what was held back is held back again. */
+  unconfirmed(): void {
+    this.#heldDigest = undefined
+  }
+
   /**
    * Readers have something newer than the store says: it was rolled back. The next `publish` goes above it, with a new
    * epoch.
@@ -121,7 +119,7 @@ export class Publisher {
   async #takeEpoch(again: boolean): Promise<number> {
     if (this.#epoch !== undefined && !again) return this.#epoch
     const floor = Math.max(this.#epoch ?? 0, this.#committed.epoch)
-    this.#epoch = await claimEpoch(this.#options.store, floor)
+    this.#epoch = await this.#options.store.claimEpoch(floor)
     this.#heads.forget()
     return this.#epoch
   }

@@ -1,10 +1,10 @@
 // What an admission asks, sorted out: the budgets with their windows and the rates, without scopes that limit nothing.
+import { budgetName, type Window, windowOf } from '@smartflow/core/budget-window'
 import type { Micros } from '@smartflow/core/money'
 import type { Budget, RateLimit } from '@smartflow/core/snapshot/items'
 import type { BudgetState, RateState, Scope } from '../exchange/limits.ts'
 import type { HoldRefusal, HoldRequest } from '../ports/ledger.ts'
 import { type BucketRefusal, rateStates, type RateUse } from './bucket.ts'
-import { type Window, windowName, windowOf } from './window.ts'
 
 /** One budget of a request. Money is micro-dollars, `expiresAt` epoch milliseconds. */
 export interface PlannedBudget {
@@ -80,7 +80,7 @@ export class Planner {
     const same = known?.limit === amount && known.period === period
     if (same && now >= known.window.start && now < known.window.end) return known
     const window = windowOf(period, now)
-    const key = `${this.#prefix}b:${oneLine(id)}:${windowName(period, window)}`
+    const key = `${this.#prefix}${budgetName(id, period, window)}`
     const expiresAt = window.end === Infinity ? 0 : window.end + KEEP_MS
     const planned = { scope: id, key, limit: amount, period, window, expiresAt }
     keep(this.#budgets, id, planned)

@@ -1,4 +1,7 @@
 // The resource types that the operator reads and writes, and the shape of objects as the API server gives them.
+import { DEFINITIONS } from '@smartflow/core/resources/definitions'
+import { API_VERSION } from '@smartflow/core/resources/metadata'
+import type { Kind } from '@smartflow/core/resources/resource'
 
 /** A type of resource. The core group is the empty text. */
 export interface ResourceType {
@@ -60,27 +63,35 @@ export interface KubeObject extends NewObject {
   readonly metadata: ObjectMeta
 }
 
-const GATEWAY = { group: 'smartflow.dev', version: 'v1alpha1' } as const
 const CORE = { group: '', version: 'v1' } as const
 const NETWORKING = { group: 'networking.k8s.io', version: 'v1' } as const
 const GATEWAY_API = { group: 'gateway.networking.k8s.io', version: 'v1' } as const
 
 const NGINX_GATEWAY = { group: 'gateway.nginx.org', version: 'v1alpha1' } as const
 
+/** The label on everything that the operator made, and its value. */
+export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by'
+export const MANAGED_BY = 'smartflow-operator'
+
+/** One of our own kinds, as its definition has it. */
+function ours(kind: Kind): ResourceType {
+  const [group = '', version = ''] = API_VERSION.split('/')
+  const { plural, scope } = DEFINITIONS[kind]
+  return { group, version, plural, kind, namespaced: scope === 'Namespaced' }
+}
+
 /** Every type the operator deals with, by kind. Kinds of different groups never share a name here. */
 export const TYPES = {
-  AIGateway: { ...GATEWAY, plural: 'aigateways', kind: 'AIGateway', namespaced: true },
-  AITenant: { ...GATEWAY, plural: 'aitenants', kind: 'AITenant', namespaced: false },
-  AIProvider: { ...GATEWAY, plural: 'aiproviders', kind: 'AIProvider', namespaced: true },
-  VirtualKey: { ...GATEWAY, plural: 'virtualkeys', kind: 'VirtualKey', namespaced: true },
-  FallbackChain: { ...GATEWAY, plural: 'fallbackchains', kind: 'FallbackChain', namespaced: true },
-  Policy: { ...GATEWAY, plural: 'policies', kind: 'Policy', namespaced: true },
-  McpServer: { ...GATEWAY, plural: 'mcpservers', kind: 'McpServer', namespaced: true },
-  Agent: { ...GATEWAY, plural: 'agents', kind: 'Agent', namespaced: true },
+  AIGateway: ours('AIGateway'),
+  AITenant: ours('AITenant'),
+  AIProvider: ours('AIProvider'),
+  VirtualKey: ours('VirtualKey'),
+  FallbackChain: ours('FallbackChain'),
+  Policy: ours('Policy'),
+  McpServer: ours('McpServer'),
+  Agent: ours('Agent'),
   Namespace: { ...CORE, plural: 'namespaces', kind: 'Namespace', namespaced: false },
   Secret: { ...CORE, plural: 'secrets', kind: 'Secret', namespaced: true },
-  Service: { ...CORE, plural: 'services', kind: 'Service', namespaced: true },
-  Pod: { ...CORE, plural: 'pods', kind: 'Pod', namespaced: true },
   Deployment: { group: 'apps', version: 'v1', plural: 'deployments', kind: 'Deployment', namespaced: true },
   EndpointSlice: {
     group: 'discovery.k8s.io',
@@ -100,7 +111,6 @@ export const TYPES = {
     kind: 'Certificate',
     namespaced: true,
   },
-  Gateway: { ...GATEWAY_API, plural: 'gateways', kind: 'Gateway', namespaced: true },
   HTTPRoute: { ...GATEWAY_API, plural: 'httproutes', kind: 'HTTPRoute', namespaced: true },
   ListenerSet: { ...GATEWAY_API, plural: 'listenersets', kind: 'ListenerSet', namespaced: true },
   ProxySettingsPolicy: {

@@ -24,7 +24,7 @@ export interface Ack {
 
 /** What acknowledgements are read with. */
 export interface AcksOptions {
-  readonly redis: RedisCommands & { subscribe?(channel: string, heard: (message: string) => void): void }
+  readonly redis: RedisCommands
   readonly gateway: string
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -45,11 +45,6 @@ export class Acks {
       for (const [uid, ack] of await this.#readSome(podUids.slice(at, at + AT_ONCE))) found.set(uid, ack)
     }
     return found
-  }
-
-  /** Calls `changed` with a pod's uid when it acknowledges; a hint only, so that reading by time stays necessary. */
-  onNotify(changed: (podUid: string) => void): void {
-    this.#options.redis.subscribe?.(configKeys.ackNotify(this.#options.gateway), changed)
   }
 
   /** All in one write: replies come in order, and the store's clock with them. */

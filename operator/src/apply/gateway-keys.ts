@@ -10,7 +10,16 @@ import {
   type Verifier,
   verifierOf,
 } from '@smartflow/core/snapshot/signing'
-import { apiVersionOf, isRecord, type KubeObject, type NewObject, TYPES } from '../api/resource-type.ts'
+import {
+  apiVersionOf,
+  isRecord,
+  type KubeObject,
+  MANAGED_BY,
+  MANAGED_BY_LABEL,
+  type NewObject,
+  TYPES,
+} from '../api/resource-type.ts'
+import { GATEWAY_LABEL } from '../desired/names.ts'
 import type { Writer } from './writer.ts'
 
 const MASTER_BYTES = 32
@@ -21,10 +30,12 @@ export interface GatewayKeys {
   readonly keyring: Keyring
   readonly signer: Signer
   readonly verifier: Verifier
+  /** What readers verify with, as PEM. */
+  readonly publicKey: string
 }
 
 /** Names of the two Secrets: `pods` is mounted by the gateway's pods, `signing` is the operator's alone. */
-export function gatewayKeySecrets(gateway: string): { readonly pods: string; readonly signing: string } {
+function gatewayKeySecrets(gateway: string): { readonly pods: string; readonly signing: string } {
   return { pods: `${gateway}-keys`, signing: `${gateway}-signing` }
 }
 
@@ -35,12 +46,12 @@ export function gatewayKeySecrets(gateway: string): { readonly pods: string; rea
 export async function ensureGatewayKeys(writer: Writer, namespace: string, gateway: string): Promise<GatewayKeys> {
   const names = gatewayKeySecrets(gateway)
   const pair = newSigningKeys()
-  const signing = await writer.createOnce(secret(namespace, names.signing, gateway, { 'signing.key': pair.privateKey }))
+  const signing = await writer.ensure(secret(namespace, names.signing, gateway, { 'signing.key': pair.privateKey }))
   const privateKey = valueOf(signing, 'signing.key')
   const publicKey = publicKeyOf(privateKey)
   const master = randomBytes(MASTER_BYTES).toString('hex')
   const made = { 'master.key': master, 'signing.pub': publicKey }
-  const pods = await writer.createOnce(secret(namespace, names.pods, gateway, made))
+  const pods = await writer.ensure(secret(namespace, names.pods, gateway, made))
   const hex = valueOf(pods, 'master.key').trim()
   if (!MASTER.test(hex)) throw new Error(`Secret ${namespace}/${names.pods}: master.key must hold 64 hex digits`)
   if (valueOf(pods, 'signing.pub').trim() !== publicKey.trim()) {
@@ -51,6 +62,7 @@ export async function ensureGatewayKeys(writer: Writer, namespace: string, gatew
     keyring: Keyring.fromMaster(Buffer.from(hex, 'hex')),
     signer: signerOf(privateKey),
     verifier: verifierOf(publicKey),
+    publicKey,
   }
 }
 
@@ -58,7 +70,7 @@ function secret(namespace: string, name: string, gateway: string, values: Record
   const data = Object.fromEntries(
     Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
   )
-  const labels = { 'app.kubernetes.io/managed-by': 'smartflow-operator', 'smartflow.dev/gateway': gateway }
+  const labels = { [MANAGED_BY_LABEL]: MANAGED_BY, [GATEWAY_LABEL]: gateway }
   return {
     apiVersion: apiVersionOf(TYPES.Secret),
     kind: 'Secret',

@@ -169,7 +169,7 @@ describe.skipIf(url === '')('the operator and its store (skipped without a Redis
 
   test('a pod that acknowledges is heard at once', async () => {
     const heard: string[] = []
-    acksOf().onNotify(pod => heard.push(pod))
+    redis.subscribe(configKeys.ackNotify(gateway), pod => heard.push(pod))
     await expect
       .poll(async () => {
         await redis.send('publish', [configKeys.ackNotify(gateway), 'pod-1'])

@@ -108,6 +108,11 @@ export class Publication {
     this.#publisher.distrust()
   }
 
+  /** The second look did not agree: what was held back stays so, however often it is published. */
+  unconfirmed(): void {
+    this.#publisher.unconfirmed()
+  }
+
   /** Removes configuration that nothing refers to any more. Gives how many pieces went. */
   collect(): Promise<number> {
     return this.#inTurn(async () => {

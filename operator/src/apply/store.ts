@@ -5,8 +5,10 @@ import { compareVersions } from '@smartflow/core/snapshot/follow'
 import type { Compiled } from '@smartflow/core/snapshot/items'
 import { Acks } from './acks.ts'
 import type { GatewayKeys } from './gateway-keys.ts'
+import { type KeyBudget, readSpent, type Spent } from './ledger-reader.ts'
 import { Publication, type PublicationOutcome } from './publication.ts'
 import { StoreConnection } from './redis.ts'
+import { StoreUsers, type WantedUsers } from './store-users.ts'
 
 /** An epoch and a generation in it. */
 interface Place {
@@ -23,7 +25,7 @@ export interface StoreOptions {
   readonly now: () => number
   /** A pod said something. */
   readonly heard: () => void
-  /** The store came or went. */
+  /** The store in use came or went. */
   readonly changed: (up: boolean) => void
   readonly failed: (message: string, error: unknown) => void
 }
@@ -33,6 +35,7 @@ interface Open {
   readonly connection: StoreConnection
   readonly publication: Publication
   readonly acks: Acks
+  readonly users: StoreUsers
 }
 
 /** How long a fresh connection may take before the first publication counts as failed. */
@@ -69,8 +72,24 @@ export class Store {
     return this.#open?.acks
   }
 
+  /** What keys have spent, in the order asked for. Rejects while the store cannot be asked. */
+  async spent(budgets: readonly KeyBudget[]): Promise<readonly Spent[]> {
+    if (this.#open === undefined) throw new Error(NOWHERE.message)
+    return readSpent(this.#open.connection, budgets, this.#options.now())
+  }
+
   publication(): Publication | undefined {
     return this.#open?.publication
+  }
+
+  /** The server's address with our own password: a secret; undefined while none is known. */
+  url(): string | undefined {
+    return this.#open?.url
+  }
+
+  /** Keeps the users of tenants' sidecars. Rejects with what the server says, or with StoreAway. */
+  async keepUsers(wanted: WantedUsers): Promise<void> {
+    await this.#open?.users.keep(wanted)
   }
 
   up(): boolean {
@@ -85,24 +104,29 @@ export class Store {
   #connect(url: string, remembered: Place | undefined): Open {
     const { gateway, keys, name, now, heard, changed, failed } = this.#options
     const connection = new StoreConnection({ url, name })
-    connection.onChange(changed)
+    const users = new StoreUsers({ redis: connection, gateway })
+    connection.onChange(up => {
+      users.forget()
+      // The end of a connection that was replaced says nothing of the one in use.
+      if (this.#open === undefined || this.#open.connection === connection) changed(up)
+    })
     connection.subscribe(configKeys.ackNotify(gateway), heard)
     const { signer, verifier } = keys
     const publication = new Publication({ redis: connection, gateway, signer, verifier, remembered, now, failed })
-    return { url, connection, publication, acks: new Acks({ redis: connection, gateway, now }) }
+    return { url, connection, publication, acks: new Acks({ redis: connection, gateway, now }), users }
   }
 }
 
-const NOWHERE: PublicationOutcome = {
+const NOWHERE = {
   outcome: 'unavailable',
   message:
-    'no address of the configuration store is known: name a Secret in spec.configStore.redis.secretRef of the AIGateway, ' +
-    'or set REDIS_URL for the operator',
+    'no address of the configuration store is known: name a Secret in spec.configStore.redis.secretRef of the AIGateway ' +
+    'whose value begins with redis:// or rediss://, or set REDIS_URL for the operator',
   wanted: new Map(),
   inForce: new Map(),
   version: undefined,
   evictionProblem: undefined,
-}
+} as const satisfies PublicationOutcome
 
 function newer(a: Place | undefined, b: Place | undefined): Place | undefined {
   if (a === undefined || b === undefined) return a ?? b

@@ -160,6 +160,27 @@ describe('what is made or deleted once', () => {
     expect(again['stringData']).toEqual({ value: 'first' })
   })
 
+  it('is looked for before it is made, when it is there as a rule', async () => {
+    const secret: NewObject = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'keys', namespace: 'gateway' },
+      stringData: { value: 'first' },
+    }
+    const reads: string[] = []
+    const counting = new Writer({
+      get: key => (reads.push(key.name), client.get(key)),
+      create: object => (reads.push('create'), client.create(object)),
+      apply: client.apply.bind(client),
+      patchJson: client.patchJson.bind(client),
+      delete: client.delete.bind(client),
+    })
+    await counting.ensure(secret)
+    const again = await counting.ensure({ ...secret, stringData: { value: 'second' } })
+    expect(again['stringData']).toEqual({ value: 'first' })
+    expect(reads).toEqual(['keys', 'create', 'keys'])
+  })
+
   it('is deleted only while it is the same object', async () => {
     api.put(TENANT)
     const { metadata } = await live(TENANT_KEY)

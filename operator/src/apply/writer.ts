@@ -24,9 +24,15 @@ export type Written = 'unchanged' | 'written'
 
 export class Writer {
   readonly #client: Pick<KubeClient, 'get' | 'create' | 'apply' | 'patchJson' | 'delete'>
+  readonly #changed: (object: KubeObject) => void
 
-  constructor(client: Pick<KubeClient, 'get' | 'create' | 'apply' | 'patchJson' | 'delete'>) {
+  /** `changed` is told each object of ours as the API server gave it back, before any watch does. */
+  constructor(
+    client: Pick<KubeClient, 'get' | 'create' | 'apply' | 'patchJson' | 'delete'>,
+    changed: (object: KubeObject) => void = () => {},
+  ) {
     this.#client = client
+    this.#changed = changed
   }
 
   /**
@@ -63,7 +69,8 @@ export class Writer {
       status,
     }
     try {
-      await this.#client.apply(object, { fieldManager: STATUS_MANAGER, force: true, subresource: 'status' })
+      const options = { fieldManager: STATUS_MANAGER, force: true, subresource: 'status' } as const
+      this.#changed(await this.#client.apply(object, options))
       return 'written'
     } catch (error) {
       if (isAnother(error) || (error instanceof ApiError && error.reason === 'NotFound')) return 'unchanged'
@@ -81,6 +88,11 @@ export class Writer {
       if (there) return there
       throw new ApiError('Conflict', `${object.kind} ${object.metadata.name} was deleted while it was made`)
     }
+  }
+
+  /** Gives the object that is there, and creates it where there is none. Never changes it, and asks before it writes. */
+  async ensure(object: NewObject): Promise<KubeObject> {
+    return (await this.#client.get(keyOf(object))) ?? this.createOnce(object)
   }
 
   /** Adds our finalizer. Rejects with Conflict when `live` is not the newest any more. */
@@ -140,7 +152,7 @@ export class Writer {
       { op: 'test', path: '/metadata/resourceVersion', value: metadata.resourceVersion },
     ]
     try {
-      await this.#client.patchJson(key, [...guards, ...operations])
+      this.#changed(await this.#client.patchJson(key, [...guards, ...operations]))
       return 'written'
     } catch (error) {
       if (error instanceof ApiError && error.reason === 'NotFound') return 'unchanged'

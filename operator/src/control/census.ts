@@ -1,5 +1,7 @@
-// Counts for metrics: how many objects say what of themselves. By kind and condition, never by name.
-import { isRecord, type KubeObject } from '../api/resource-type.ts'
+// Counts for metrics: how many objects say what of themselves. By kind and condition of
+// ours, never by name: the series are bounded.
+import type { KubeObject } from '../api/resource-type.ts'
+import { ownConditionsIn } from '../desired/own-conditions.ts'
 import { REVOKE_FINALIZER } from './key-annotations.ts'
 
 /** Objects of a kind with this status of a condition. */
@@ -31,6 +33,9 @@ export function census(objects: Iterable<{ readonly live: KubeObject }>): {
 }
 
 function conditionsOf({ status }: KubeObject): { type: string; status: string }[] {
-  const list: unknown[] = isRecord(status) && Array.isArray(status['conditions']) ? status['conditions'] : []
-  return list.filter(isRecord).map(entry => ({ type: String(entry['type']), status: String(entry['status']) }))
+  return ownConditionsIn(status).map(entry => ({ type: String(entry['type']), status: truthOf(entry['status']) }))
+}
+
+function truthOf(status: unknown): string {
+  return status === 'True' || status === 'False' ? status : 'Unknown'
 }

@@ -1,9 +1,10 @@
 // What the status of the AIGateway says of the whole: the configuration in force, the pods, the store.
-import { ackTimeoutOf } from './gateway-terms.ts'
-import { compareVersions } from '@smartflow/core/snapshot/follow'
 import { isRecord, type KubeObject } from '../api/resource-type.ts'
 import { DEPRECATED_CONTROLLER } from '../desired/ingress-nginx.ts'
+import { isCurrent, isFresh } from '../desired/programmed.ts'
 import type { ObjectStatus, StatusCondition } from '../desired/status.ts'
+import { acceptedGateway } from './accepted.ts'
+import { rolloutTermsOf } from './gateway-terms.ts'
 import { type KindFacts, NO_FACTS } from './kind-facts.ts'
 import type { Plan } from './loop.ts'
 import type { PodState, RolloutState } from './rollout.ts'
@@ -23,7 +24,7 @@ export interface GatewayFactsInput {
 /** Facts of the AIGateway; one that is not in force has none. */
 export function gatewayFacts(input: GatewayFactsInput): KindFacts {
   const { plan, accepted } = input
-  const gateway = [...plan.resources.values()].find(resource => resource.kind === 'AIGateway')
+  const gateway = acceptedGateway(plan)
   if (!accepted || gateway === undefined) return NO_FACTS
   const { outcome } = plan
   const published = outcome.outcome === 'published' || outcome.outcome === 'unchanged'
@@ -60,24 +61,26 @@ function tenantsOf(plan: Plan): number {
 }
 
 /** How the counted pods stand to what is in force. */
-export function podCounts(
-  { plan, rollout, now }: Pick<GatewayFactsInput, 'plan' | 'rollout' | 'now'>,
-  ackTimeoutMs: number,
-): { ready: number; current: number; stale: number; rejected: number; missing: number; behind: readonly PodState[] } {
+export function podCounts({ plan, rollout, now }: Pick<GatewayFactsInput, 'plan' | 'rollout' | 'now'>): {
+  ready: number
+  current: number
+  stale: number
+  rejected: number
+  missing: number
+  behind: readonly PodState[]
+} {
   const { version } = plan.outcome
   const counted = rollout.pods.filter(pod => pod.counted)
-  const isFresh = ({ ack }: PodState): boolean => ack !== undefined && now - ack.at <= ackTimeoutMs
-  const isCurrent = (pod: PodState): boolean =>
-    version !== undefined && pod.ack !== undefined && isFresh(pod) && compareVersions(pod.ack, version) >= 0
-  const behind = counted.filter(pod => !isCurrent(pod))
-  const missing = behind.filter(pod => !isFresh(pod)).length
-  const rejected = behind.filter(pod => isFresh(pod) && pod.ack?.problem !== undefined).length
+  const oldest = now - rolloutTermsOf(plan).ackTimeoutMs
+  const behind = counted.filter(pod => version === undefined || !isCurrent(pod, version, oldest))
+  const missing = behind.filter(pod => !isFresh(pod, oldest)).length
+  const rejected = behind.filter(pod => isFresh(pod, oldest) && pod.ack?.problem !== undefined).length
   const current = counted.length - behind.length
   return { ready: counted.length, current, stale: behind.length - rejected - missing, rejected, missing, behind }
 }
 
 function dataPlaneOf(input: GatewayFactsInput): object {
-  const { ready, current, stale, rejected, missing, behind } = podCounts(input, ackTimeoutOf(input.plan))
+  const { ready, current, stale, rejected, missing, behind } = podCounts(input)
   const stalePods = behind.map(({ name }) => name).slice(0, MOST_NAMES)
   return { ready, current, stale: stale + missing, rejected, ...(stalePods.length > 0 && { stalePods }) }
 }
@@ -94,7 +97,7 @@ function withMore(status: ObjectStatus, { live, plan, rollout, now }: GatewayFac
   const minAckedGeneration = acked.length === 0 ? undefined : Math.min(...acked)
   const more = {
     publishedAt,
-    objects: plan.outcome.inForce.size,
+    objects: plan.outcome.version === undefined ? before['objects'] : plan.outcome.inForce.size,
     ...(minAckedGeneration !== undefined && { minAckedGeneration }),
   }
   return { ...status, config: { ...config, ...more } }

@@ -7,12 +7,18 @@ import { servicesOf } from '../desired/inputs.ts'
 import { acceptedGateway } from './accepted.ts'
 import type { Plan } from './loop.ts'
 
-const ACK_TIMEOUT = '30s'
+const DEFAULTS = { minProgrammedPercent: 100, ackTimeout: '30s' } as const
 
-/** Milliseconds after which a pod's acknowledgement counts no more. */
-export function ackTimeoutOf(plan: Plan | undefined): number {
-  const gateway = plan && acceptedGateway(plan)
-  return parseDuration(gateway?.spec.dataPlane?.ackTimeout ?? ACK_TIMEOUT)
+/** How many pods must have a configuration, and after how many milliseconds what a pod said counts no more. */
+export function rolloutTermsOf(plan: Plan | undefined): {
+  readonly minProgrammedPercent: number
+  readonly ackTimeoutMs: number
+} {
+  const { minProgrammedPercent, ackTimeout } = {
+    ...DEFAULTS,
+    ...(plan && acceptedGateway(plan))?.spec.dataPlane,
+  }
+  return { minProgrammedPercent, ackTimeoutMs: parseDuration(ackTimeout) }
 }
 
 /** The Service whose endpoints are the gateway's pods. */
@@ -21,14 +27,20 @@ export function gatewayServiceOf(plan: Plan | undefined, gatewayId: string): str
   return gateway === undefined ? `${gatewayId}-gateway` : servicesOf(gateway, gatewayId).gateway.name
 }
 
-/** The store's address, a secret; undefined while the Secret that the AIGateway names is not there. */
+/** What the address of a Redis begins with. */
+const REDIS_URL = /^rediss?:\/\//
+
+/** The store's address, a secret; undefined while the Secret that the AIGateway names is not there or holds no address. */
 export function storeUrlOf(
   gateway: AIGateway | undefined,
   secrets: SecretValues,
   { namespace, redisUrl }: { readonly namespace: string; readonly redisUrl: string | undefined },
 ): string | undefined {
   const ref = gateway?.spec.configStore?.redis?.secretRef
-  return ref === undefined ? redisUrl : secrets.get(`${namespace}/${ref.name}`)?.[ref.key]?.trim()
+  if (ref === undefined) return redisUrl
+  const url = secrets.get(`${namespace}/${ref.name}`)?.[ref.key]?.trim()
+  // Anything else would be taken for a server on this machine.
+  return url !== undefined && REDIS_URL.test(url) ? url : undefined
 }
 
 /** What the AIGateway's status says was published earlier. */

@@ -2,23 +2,28 @@
 import { tokenPlace } from '@smartflow/core/compile/key-tokens'
 import type { Resource } from '@smartflow/core/resources/resource'
 import type { VirtualKey } from '@smartflow/core/resources/virtual-key'
-import type { Keyring } from '@smartflow/core/snapshot/keyring'
 import type { KubeObject } from '../api/resource-type.ts'
 import type { KeySecretPlan } from '../desired/key-secret.ts'
 import { idOf } from '../watch/object-id.ts'
 import type { SecretReader } from '../watch/secrets.ts'
 import { type KindFacts, NO_FACTS } from './kind-facts.ts'
 import { REVOKE_FINALIZER } from './key-annotations.ts'
+import type { Plan } from './loop.ts'
+import type { Usage } from './usage.ts'
 
 /** A deletion that takes longer is worth saying. */
 const SLOW_DELETION_MS = 5_000
+/** A new key whose own Secret is not there after this is worth saying too; usually it is being made. */
+const SLOW_SECRET_MS = 5_000
 
 /** What they read. */
 export interface KeyFactsOptions {
-  readonly keyring: Keyring
-  readonly secrets: Pick<SecretReader, 'values'>
+  readonly secrets: Pick<SecretReader, 'valuesOf' | 'live' | 'isKnown'>
+  /** The address that stands in Secrets beside the token. */
+  readonly url: () => string
   readonly secretPlan: (key: VirtualKey) => KeySecretPlan | undefined
   readonly stillServed: (id: string) => string | undefined
+  readonly usage: Pick<Usage, 'statusOf' | 'conditionOf' | 'basis'>
 }
 
 /** Facts of keys. The token itself is in none of them. */
@@ -29,28 +34,56 @@ export class KeyFacts {
     this.#options = options
   }
 
-  facts(live: KubeObject, resource: Resource | undefined): KindFacts {
+  facts(live: KubeObject, resource: Resource | undefined, plan: Plan): KindFacts {
     if (live.metadata.deletionTimestamp !== undefined) return this.#leaving(live, live.metadata.deletionTimestamp)
     if (resource?.kind !== 'VirtualKey') return NO_FACTS
+    const id = idOf(live)
     const expiresAt = resource.spec.expiresAt === undefined ? undefined : Date.parse(resource.spec.expiresAt)
-    return { expiresAt, again: expiresAt, ...this.#secretFacts(resource) }
+    const { again, fields, amend } = this.#secretFacts(resource, keyIdIn(plan, id))
+    const { usage, spent } = this.#usageOf(resource, live)
+    const facts = {
+      expiresAt,
+      again: earlier(expiresAt, again),
+      fields: { ...fields, usage },
+      ...(spent !== undefined && { conditions: [spent] }),
+      ...(amend !== undefined && { amend }),
+    }
+    const unmade = resource.spec.keyFrom === undefined && isWithoutSecret(plan, id)
+    if (!unmade) return facts
+    return { ...facts, notBefore: Date.parse(live.metadata.creationTimestamp ?? '') + SLOW_SECRET_MS }
   }
 
-  #secretFacts(key: VirtualKey): Pick<KindFacts, 'fields' | 'amend'> {
+  /** What they depend on beside the key, compared by identity. */
+  basis(key: VirtualKey): readonly unknown[] {
+    const { secrets, url, usage } = this.#options
+    const { namespace, secretName } = tokenPlace(key)
+    const name = `${namespace}/${secretName}`
+    return [secrets.isKnown(name), secrets.valuesOf(name), secrets.live(name), url(), usage.basis(nameOf(key))]
+  }
+
+  #usageOf(key: VirtualKey, live: KubeObject) {
+    if (key.spec.budget === undefined) return {}
+    const { usage } = this.#options
+    return { usage: usage.statusOf(nameOf(key), live), spent: usage.conditionOf(nameOf(key)) }
+  }
+
+  #secretFacts(key: VirtualKey, keyID: string | undefined): Pick<KindFacts, 'fields' | 'amend' | 'again'> {
     const { namespace, secretName, key: entry } = tokenPlace(key)
     const secretRef = { name: secretName, key: entry }
-    const token = this.#options.secrets.values().get(`${namespace}/${secretName}`)?.[entry]?.trim() ?? ''
-    const keyID = token === '' ? undefined : this.#options.keyring.keyId(token)
-    const plan = key.spec.keyFrom === undefined ? this.#options.secretPlan(key) : undefined
-    const { problem } = plan ?? {}
-    if (plan === undefined || plan.write?.kind === 'create') return { fields: { secretRef, keyID } }
-    const { rotatedAt, nextRotation, tokens } = plan
+    const isThere = this.#options.secrets.live(`${namespace}/${secretName}`) !== undefined
+    const plan = isThere && key.spec.keyFrom === undefined ? this.#options.secretPlan(key) : undefined
+    if (plan === undefined) return { fields: { secretRef, keyID } }
+    const { problem, rotatedAt, nextRotation, tokens, again } = plan
     const times = {
       rotatedAt: timeOf(rotatedAt),
       nextRotation: timeOf(nextRotation),
       previousKeyExpires: timeOf(tokens?.previous?.expires),
     }
-    return { fields: { secretRef, keyID, ...times }, ...(problem !== undefined && { amend: withReason(problem) }) }
+    return {
+      again,
+      fields: { secretRef, keyID, ...times },
+      ...(problem !== undefined && { amend: withReason(problem) }),
+    }
   }
 
   #leaving(live: KubeObject, deletedAt: string): KindFacts {
@@ -64,6 +97,22 @@ export class KeyFacts {
   }
 }
 
+function nameOf({ metadata }: VirtualKey): string {
+  return `${metadata.namespace}/${metadata.name}`
+}
+
+/** Only of a key that is served: a token that stands in a second key's Secret is not that key's. */
+function keyIdIn(plan: Plan, id: string): string | undefined {
+  const place = plan.statuses.get(id)?.item
+  const item = place && plan.items.get(`${place.tenant} ${place.kind} ${place.name}`)
+  return item?.kind === 'VirtualKey' ? item.secrets[0]?.keyId : undefined
+}
+
+function isWithoutSecret(plan: Plan, id: string): boolean {
+  const conditions = plan.statuses.get(id)?.conditions ?? []
+  return conditions.some(({ type, reason }) => type === 'ResolvedRefs' && reason === 'SecretNotFound')
+}
+
 /** "Create the Secret" is no advice where one stands that is somebody else's. */
 function withReason(problem: string): NonNullable<KindFacts['amend']> {
   return status => ({
@@ -72,6 +121,12 @@ function withReason(problem: string): NonNullable<KindFacts['amend']> {
       condition.reason === 'SecretNotFound' ? { ...condition, message: problem } : condition,
     ),
   })
+}
+
+/** The times may both have passed: what they changed is in the status then. */
+function earlier(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  return Math.min(a, b)
 }
 
 function timeOf(milliseconds: number | undefined): string | undefined {

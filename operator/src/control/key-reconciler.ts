@@ -14,6 +14,11 @@ import type { Plan } from './loop.ts'
 
 /** A Secret nobody has looked at yet is looked at within this. */
 const SOON_MS = 500
+/** A Secret that is somebody else's, or going, is looked at again after this. */
+const TAKEN_MS = 5_000
+
+/** A key that is reconciled has its Secret looked at again, but not more often than this. */
+const LOOK_MS = 5_000
 
 /** What keys need. */
 export interface KeyReconcilerOptions {
@@ -65,8 +70,14 @@ export class KeyReconciler {
     const { secrets, writer, now, rotated } = this.#options
     const plan = this.secretPlan(key)
     if (plan === undefined) return { requeueAfterMs: SOON_MS }
-    const { write, again } = plan
+    const { write, again, problem } = plan
     const { namespace, secretName } = tokenPlace(key)
+    if (problem !== undefined) {
+      // Whoever it belongs to may take it away: a former key's goes soon.
+      secrets.refresh(`${namespace}/${secretName}`)
+      return { requeueAfterMs: TAKEN_MS }
+    }
+    if (write === undefined) secrets.refresh(`${namespace}/${secretName}`, LOOK_MS)
     try {
       if (write?.kind === 'create') secrets.put(await writer.createOnce(write.object))
       if (write?.kind === 'patch') {

@@ -12,12 +12,18 @@ export function servable(live: KubeObject): Resource | undefined {
   const namespaces = isRecord(spec['namespaces']) ? spec['namespaces'] : {}
   const names: unknown[] = Array.isArray(namespaces['names']) ? namespaces['names'] : []
   const known = names.filter((name): name is string => typeof name === 'string' && LABEL.test(name)).slice(0, 64)
-  const { name, uid, creationTimestamp, generation } = live.metadata
-  const standIn = parseResource({
-    apiVersion: live.apiVersion,
-    kind: live.kind,
-    metadata: { name, uid, creationTimestamp, generation },
-    spec: { namespaces: { names: known }, suspend: true },
+  const { selector } = namespaces
+  const kept = isRecord(selector) ? standIn(live, { names: known, selector }) : undefined
+  return kept ?? standIn(live, { names: known })
+}
+
+function standIn({ apiVersion, kind, metadata }: KubeObject, namespaces: object): Resource | undefined {
+  const { name, uid, creationTimestamp, generation, deletionTimestamp } = metadata
+  const parsed = parseResource({
+    apiVersion,
+    kind,
+    metadata: { name, uid, creationTimestamp, generation, deletionTimestamp },
+    spec: { namespaces, suspend: true },
   })
-  return Array.isArray(standIn) ? undefined : standIn
+  return Array.isArray(parsed) ? undefined : parsed
 }

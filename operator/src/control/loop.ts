@@ -1,18 +1,20 @@
 // From what was observed to what is in force: changes → compile → publish → a plan that the reconcilers read. One turn at
 // a time; changes that come meanwhile cause one more.
-import { compile } from '@smartflow/core/compile/compile'
 import type { Status } from '@smartflow/core/compile/status'
 import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
 import type { Resource } from '@smartflow/core/resources/resource'
 import type { Compiled, Item } from '@smartflow/core/snapshot/items'
 import type { Keyring } from '@smartflow/core/snapshot/keyring'
+import { isRecord } from '../api/resource-type.ts'
 import type { PublicationOutcome } from '../apply/publication.ts'
-import { objectId } from '../watch/object-id.ts'
 import type { Observed } from '../watch/observed.ts'
 import { problemText } from '../watch/parsed.ts'
-import type { SecretReader } from '../watch/secrets.ts'
+import type { SecretOwner, SecretReader } from '../watch/secrets.ts'
+import { Compiling } from './compiling.ts'
+import { heldTokens } from './held-tokens.ts'
+import { REVOKE_FINALIZER } from './key-annotations.ts'
 import { servable } from './last-resort.ts'
-import { wantedSecrets } from './wanted-secrets.ts'
+import { secretsOf, wantedSecrets } from './wanted-secrets.ts'
 
 /** A turn begins this long after a change, so that a `kubectl apply` of many objects is one turn, … */
 const QUIET_MS = 50
@@ -47,6 +49,10 @@ export interface LoopOptions {
   readonly keyring: Keyring
   /** Publishes to the store that the gateway in force names. */
   readonly publish: (compiled: Compiled, gateway: AIGateway | undefined) => Promise<PublicationOutcome>
+  /** Secrets to look at beside those that resources name. */
+  readonly alsoWanted?: () => Iterable<[string, SecretOwner]>
+  /** A fresh list did not say the same: what was held back must be held back again. */
+  readonly unconfirmed: () => void
   /** The operator's own namespace. */
   readonly namespace: string
   /** A new plan is there. */
@@ -60,14 +66,18 @@ export interface LoopOptions {
 /** The loop. Runs only while its process leads. */
 export class Loop {
   readonly #options: LoopOptions
+  readonly #compiling: Compiling
   #plan: Plan | undefined
   #firstChange: number | undefined
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
   #stopped = true
+  #blind: string | undefined
 
   constructor(options: LoopOptions) {
+    const { keyring, namespace } = options
     this.#options = options
+    this.#compiling = new Compiling({ keyring, gatewayNamespace: namespace })
   }
 
   /** The newest plan; undefined before the first turn. */
@@ -105,6 +115,7 @@ export class Loop {
     if (this.#running !== undefined || this.#stopped) return
     this.#firstChange = undefined
     let again = LOOK_AGAIN_MS
+    const startedAt = performance.now()
     this.#running = this.#turn()
       .then(finished => {
         if (!finished) again = RETRY_MS
@@ -117,7 +128,8 @@ export class Loop {
         this.#running = undefined
         if (this.#stopped) return
         if (this.#firstChange === undefined) this.#schedule(again)
-        else this.#schedule(QUIET_MS)
+        // While changes keep coming, reconcilers and pods get as much time as the turns.
+        else this.#schedule(Math.max(QUIET_MS, Math.min(LATEST_MS, performance.now() - startedAt)))
       })
   }
 
@@ -127,49 +139,95 @@ export class Loop {
     const blind = observed.failing()
     if (blind.length > 0) {
       // A list that failed is not an empty list: what is published stays until everything can be seen again.
-      failed(`nothing is published while the API server does not answer for: ${blind.join(', ')}`)
+      const problem = `nothing is published while the API server does not answer for: ${blind.join(', ')}`
+      // Said once, not with every attempt.
+      if (problem !== this.#blind) failed(problem)
+      this.#blind = problem
       return false
     }
+    this.#blind = undefined
     const { resources, invalid, deleting } = this.#look()
-    secrets.want(wantedSecrets(resources.values(), this.#options.namespace))
-    const waiting = secrets.waiting()
-    if (waiting.length > 0) return false
-    const { compiled, statuses, hosts } = compile(this.#world([...resources.values()]))
-    const gateway = gatewayIn(statuses, resources)
+    const { namespace, alsoWanted } = this.#options
+    const named = wantedSecrets(resources, namespace, id => this.#isNewKey(id))
+    secrets.want(new Map([...(alsoWanted?.() ?? []), ...named]))
+    const unread = this.#unreadKeys(resources)
+    if (unread === undefined) return false
+    const { compiled, hosts, items, gateway, ...told } = this.#compiling.compile({
+      resources,
+      secrets: secrets.values(),
+      namespaces: observed.namespaces(),
+      heldTokens: () => heldTokens(this.#plan, observed),
+    })
     let outcome = await this.#options.publish(compiled, gateway)
-    if (outcome.outcome === 'held') {
-      failed(outcome.message)
-      // The same once more goes through, if a fresh list says so too.
-      if (await observed.confirm()) outcome = await this.#options.publish(compiled, gateway)
+    // The same once more goes through, if a fresh list says so too.
+    if (outcome.outcome === 'held' && (await this.#isConfirmed(outcome.message))) {
+      outcome = await this.#options.publish(compiled, gateway)
     }
     if (outcome.outcome === 'stale') {
       fenced(outcome.message)
       return false
     }
     this.#plan = {
-      statuses: new Map(statuses.map(status => [objectId(status.kind, status.namespace, status.name), status])),
+      statuses: without(told.statuses, unread),
       invalid,
       resources,
       deleting,
       hosts,
-      items: itemsOf(compiled),
+      items,
       outcome,
     }
     planned(this.#plan)
     return outcome.outcome !== 'unavailable' && outcome.outcome !== 'held'
   }
 
-  #world(resources: readonly Resource[]) {
-    const { observed, secrets, keyring, namespace } = this.#options
-    return {
-      resources,
-      secrets: secrets.values(),
-      namespaces: observed.namespaces(),
-      gatewayNamespace: namespace,
-      environment: undefined,
-      standalone: false,
-      keyring,
+  async #isConfirmed(held: string): Promise<boolean> {
+    const { observed, failed, unconfirmed } = this.#options
+    failed(held)
+    try {
+      if (await observed.confirm()) return true
+      failed('a fresh list is not what was watched: everything is listed again, and what is published stays')
+    } catch (error) {
+      failed('nothing is removed while the API server does not answer', error)
     }
+    unconfirmed()
+    return false
+  }
+
+  /**
+   * Ids of new keys whose Secrets nobody could look at yet: each of them waits alone. Undefined: something else's Secret
+   * was not looked at. It is not missing, and what is in force and names it must not go.
+   */
+  #unreadKeys(resources: ReadonlyMap<string, Resource>): readonly string[] | undefined {
+    const { secrets, namespace } = this.#options
+    const unread = new Set(secrets.waiting())
+    if (unread.size === 0) return []
+    const before = this.#plan
+    const keys: string[] = []
+    for (const [id, resource] of resources) {
+      if (!secretsOf(resource, namespace).some(([name]) => unread.has(name))) continue
+      if (before === undefined || !this.#wasNeverServed(id, resource, before)) return undefined
+      keys.push(id)
+    }
+    return keys
+  }
+
+  /**
+   * By what is in force, and by the key's own status: the last plan may have been made of a list that lacked the key, and
+   * was held back for that.
+   */
+  #wasNeverServed(id: string, { kind, metadata }: Resource, { outcome }: Plan): boolean {
+    if (kind !== 'VirtualKey') return false
+    const { status } = this.#options.observed.live(id) ?? {}
+    if (isRecord(status) && status['keyID'] !== undefined) return false
+    const ending = ` VirtualKey ${metadata.namespace}/${metadata.name}`
+    return ![...outcome.inForce.keys()].some(name => name.endsWith(ending))
+  }
+
+  /** Before a key has a token it gets the finalizer. An orphaning one never has any: then somebody has to look. */
+  #isNewKey(id: string): boolean {
+    const { live, resource } = this.#options.observed.parsed(id) ?? {}
+    if (live === undefined || resource?.kind !== 'VirtualKey' || resource.spec.deletionPolicy === 'Orphan') return false
+    return live.metadata.finalizers?.includes(REVOKE_FINALIZER) !== true
   }
 
   #look(): Pick<Plan, 'resources' | 'invalid' | 'deleting'> {
@@ -186,18 +244,9 @@ export class Loop {
   }
 }
 
-function itemsOf({ tenants }: Compiled): Map<string, Item> {
-  const items = new Map<string, Item>()
-  for (const [tenant, list] of tenants) for (const item of list) items.set(`${tenant} ${item.kind} ${item.name}`, item)
-  return items
-}
-
-/** The AIGateway that compiling accepted. */
-function gatewayIn(statuses: readonly Status[], resources: ReadonlyMap<string, Resource>): AIGateway | undefined {
-  const accepted = statuses.find(
-    ({ kind, conditions }) =>
-      kind === 'AIGateway' && conditions.some(({ type, status }) => type === 'Accepted' && status === 'True'),
-  )
-  const resource = accepted && resources.get(objectId('AIGateway', accepted.namespace, accepted.name))
-  return resource?.kind === 'AIGateway' ? resource : undefined
+function without(statuses: Plan['statuses'], ids: readonly string[]): Plan['statuses'] {
+  if (ids.length === 0) return statuses
+  const rest = new Map(statuses)
+  for (const id of ids) rest.delete(id)
+  return rest
 }

@@ -107,6 +107,11 @@ export class WorkQueue<Key extends string> {
     this.#dirty.clear()
   }
 
+  /** True for a key that waits now: it will see whatever is newest when its turn comes. */
+  waits(key: Key): boolean {
+    return this.#waiting.normal.has(key) || this.#waiting.background.has(key)
+  }
+
   /** Keys that wait now, without those that come back later. */
   get depth(): number {
     return this.#waiting.normal.size + this.#waiting.background.size

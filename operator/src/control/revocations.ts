@@ -1,10 +1,9 @@
 // Deleted keys on their way out: gone only when a configuration without them is published and every pod has taken it.
+import { compareVersions } from '@smartflow/core/snapshot/follow'
+import { namesOf } from '../desired/programmed.ts'
 import { partsOf } from '../watch/object-id.ts'
 import type { Plan } from './loop.ts'
 import type { PodState, RolloutState } from './rollout.ts'
-
-/** Names of pods in a message. */
-const MOST_NAMES = 10
 
 interface Version {
   readonly epoch: number
@@ -34,16 +33,14 @@ export class Revocations {
     if (version === undefined) return 'a configuration without it is not published yet'
     const { pods, store } = this.#rollout()
     if (store === 'away') return 'the pods cannot be asked: the configuration store does not answer'
-    const holding = pods.filter(pod => mayServe(pod, version)).map(pod => pod.name)
+    const holding = pods.filter(pod => mayServe(pod, version))
     if (holding.length === 0) return undefined
-    const more = holding.length > MOST_NAMES ? ` and ${holding.length - MOST_NAMES} more` : ''
-    const { name } = partsOf(id)
-    return `${holding.slice(0, MOST_NAMES).join(', ')}${more} may still serve ${name}`
+    return `${namesOf(holding)} may still serve ${partsOf(id).name}`
   }
 }
 
 /** A pod that takes calls, or that said something of late, and that has not said it is past the version. */
 function mayServe({ counted, ack }: PodState, version: Version): boolean {
   if (ack === undefined) return counted
-  return ack.epoch < version.epoch || (ack.epoch === version.epoch && ack.generation < version.generation)
+  return compareVersions(ack, version) < 0
 }

@@ -37,10 +37,15 @@ export interface RolloutOptions {
 export class Rollout {
   readonly #options: RolloutOptions
   #state: RolloutState = { pods: [], store: 'away' }
+  #begun = false
+  /** The Service whose pods were asked last. */
+  #asked: string | undefined
   #signature = ''
   #timer: NodeJS.Timeout | undefined
   #reading: Promise<void> | undefined
   #again = false
+  #failing = false
+  #gathering = false
   #stopped = true
 
   constructor(options: RolloutOptions) {
@@ -51,12 +56,24 @@ export class Rollout {
     return this.#state
   }
 
+  /**
+   * True when the pods of the Service were asked. Before that nothing may be said of them: a fresh operator would call all
+   * away, and one that is told of another Service would miss the pods of the one before.
+   */
+  looked(): boolean {
+    return this.#asked === this.#options.serviceName()
+  }
+
+  /** Begins, once; to be called when the store that the pods talk to is in use. After `stop` it begins no more. */
   start(): void {
+    if (this.#begun) return
+    this.#begun = true
     this.#stopped = false
     this.touch()
   }
 
   async stop(): Promise<void> {
+    this.#begun = true
     this.#stopped = true
     clearTimeout(this.#timer)
     await this.#reading
@@ -69,6 +86,9 @@ export class Rollout {
       this.#again = true
       return
     }
+    // Hints that keep coming must not put the reading off for ever.
+    if (this.#gathering) return
+    this.#gathering = true
     this.#schedule(GATHER_MS)
   }
 
@@ -76,6 +96,7 @@ export class Rollout {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#again = false
+      this.#gathering = false
       this.#reading = this.#read().finally(() => {
         this.#reading = undefined
         if (!this.#stopped) this.#schedule(this.#again ? GATHER_MS : POLL_MS)
@@ -85,7 +106,8 @@ export class Rollout {
 
   async #read(): Promise<void> {
     const { observed, acks, serviceName, changed, failed } = this.#options
-    const pods = podsOf(observed.endpointSlices(), serviceName())
+    const service = serviceName()
+    const pods = podsOf(observed.endpointSlices(), service)
     let state: RolloutState
     try {
       const reader = acks()
@@ -94,14 +116,17 @@ export class Rollout {
         pods: pods.map(pod => ({ ...pod, ack: said?.get(pod.uid) })),
         store: said === undefined ? 'away' : 'up',
       }
+      this.#failing = false
     } catch (error) {
-      failed("the pods' acknowledgements could not be read", error)
+      if (!this.#failing) failed("the pods' acknowledgements could not be read; trying again", error)
+      this.#failing = true
       const before = new Map(this.#state.pods.map(({ uid, ack }) => [uid, ack]))
       state = { pods: pods.map(pod => ({ ...pod, ack: before.get(pod.uid) })), store: 'away' }
     }
     this.#state = state
+    this.#asked = service
     const oldest = this.#options.now() - this.#options.ackTimeoutMs()
-    const signature = signatureOf(state, oldest)
+    const signature = `${service} ${signatureOf(state, oldest)}`
     if (signature === this.#signature) return
     this.#signature = signature
     changed()

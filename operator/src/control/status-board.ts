@@ -1,34 +1,38 @@
 // Puts together what each object's status is: what compiling said, what was published, what the pods serve, and what the
 // cluster made of a tenant's children. Reads only; the object reconciler writes.
-import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
-import { parseDuration } from '@smartflow/core/resources/metadata'
+import type { Status } from '@smartflow/core/compile/status'
 import type { Resource } from '@smartflow/core/resources/resource'
-import { canonicalJSON } from '@smartflow/core/snapshot/canonical'
 import { isRecord, type KubeObject } from '../api/resource-type.ts'
 import type { EventNote } from '../apply/events.ts'
+import { saysAlready } from '../desired/own-conditions.ts'
 import { readPrevious } from '../desired/written-condition.ts'
 import { type ObjectStatus, statusOf, type StatusInput } from '../desired/status.ts'
 import { partsOf } from '../watch/object-id.ts'
 import type { Observed } from '../watch/observed.ts'
+import { type Parsed, problemText } from '../watch/parsed.ts'
 import { acceptedGateway } from './accepted.ts'
+import { FirstCarried } from './first-carried.ts'
 import { gatewayFacts } from './gateway-facts.ts'
+import { rolloutTermsOf } from './gateway-terms.ts'
 import { type KindFacts, NO_FACTS } from './kind-facts.ts'
 import type { KeyFacts } from './key-facts.ts'
 import type { Plan } from './loop.ts'
 import type { Rollout } from './rollout.ts'
 import type { TenantFacts } from './tenant-facts.ts'
+import { type Basis, type Ground, WrittenStatuses } from './written-statuses.ts'
 
 /** Pods get this long to take a new configuration before a status says that they have not: most have by then. */
 const SETTLE_MS = 1_000
 /** Reasons that pass by themselves: no event is made of them. */
 const PASSING: ReadonlySet<string> = new Set(['Pending', 'PartiallyProgrammed'])
-const DEFAULTS = { minProgrammedPercent: 100, ackTimeout: '30s' } as const
+/** Kinds whose status says more than what was compiled of the object. */
+const FEW: ReadonlySet<string> = new Set(['AIGateway', 'AITenant'])
 
 /** What a board reads. */
 export interface StatusBoardOptions {
   readonly observed: Observed
   readonly plan: () => Plan | undefined
-  readonly rollout: Pick<Rollout, 'state'>
+  readonly rollout: Pick<Rollout, 'state' | 'looked'>
   readonly keys: KeyFacts
   readonly tenants: TenantFacts
   readonly now: () => number
@@ -42,6 +46,8 @@ export type Wanted =
 /** Gives statuses. */
 export class StatusBoard {
   readonly #options: StatusBoardOptions
+  readonly #written = new WrittenStatuses()
+  readonly #since = new FirstCarried()
   #version = ''
   #publishedAt = 0
 
@@ -51,6 +57,7 @@ export class StatusBoard {
 
   /** Takes notice of a new plan. */
   planned(plan: Plan): void {
+    this.#since.planned(plan)
     const { version } = plan.outcome
     const name = version === undefined ? '' : `${version.epoch}.${version.generation}`
     if (name === this.#version) return
@@ -58,51 +65,72 @@ export class StatusBoard {
     this.#publishedAt = this.#options.now()
   }
 
-  /** Ids of objects whose status differs from what the cache holds. */
-  *differing(): Iterable<string> {
+  /** Ids of objects whose status differs from what the cache holds, without those to `skip`. */
+  *differing(skip: (id: string) => boolean = () => false): Iterable<string> {
+    const plan = this.#options.plan()
+    if (plan === undefined) return
+    const ground = this.#groundOf(plan)
+    this.#written.look(ground)
     for (const { id, live } of this.#options.observed.all()) {
-      const wanted = this.statusOf(id)
-      if (wanted === undefined) continue
-      if ('later' in wanted || !this.isWritten(live, wanted.status)) yield id
+      if (!skip(id) && this.#isDiffering(id, live, { plan, ground })) yield id
     }
+  }
+
+  /** True for one object of those. */
+  isDiffering(id: string): boolean {
+    const [plan, live] = [this.#options.plan(), this.#options.observed.live(id)]
+    if (plan === undefined || live === undefined) return false
+    const ground = this.#groundOf(plan)
+    this.#written.look(ground)
+    return this.#isDiffering(id, live, { plan, ground })
+  }
+
+  #isDiffering(id: string, live: KubeObject, { plan, ground }: { plan: Plan; ground: Ground }): boolean {
+    const basis = this.#basisOf(id, live, { plan, ground })
+    if (basis !== undefined && this.#written.holds(live, basis)) return false
+    const wanted = this.statusOf(id)
+    if (wanted === undefined) return false
+    if ('later' in wanted || !this.isWritten(live, wanted.status)) return true
+    if (basis !== undefined) {
+      const until = ground.now + (wanted.againInMs ?? Infinity)
+      this.#written.keep(live, basis, { config: wanted.status.config, until })
+    }
+    return false
   }
 
   /** True when the object's status says this already. */
   isWritten(live: KubeObject, status: ObjectStatus): boolean {
-    return sameStatus(live.status, status)
+    return saysAlready(live.status, status)
   }
 
-  /** What the object's status should be; undefined for an object that is gone or not compiled yet. */
+  /** What the object's status should be; undefined for an object that is gone or not compiled yet, and before the pods were asked. */
   statusOf(id: string): Wanted | undefined {
-    const { observed, plan: planOf, rollout, now } = this.#options
+    const { observed, plan: planOf, rollout } = this.#options
     const plan = planOf()
     const parsed = observed.parsed(id)
-    if (plan === undefined || parsed === undefined) return undefined
+    if (plan === undefined || parsed === undefined || !rollout.looked()) return undefined
     const { live } = parsed
     const compiled = plan.statuses.get(id)
     const invalid = plan.invalid.get(id)
-    // A plan that has not seen this object yet, or one of its name before it, says nothing of it.
-    if (invalid === undefined && (compiled === undefined || compiled.uid !== live.metadata.uid)) return undefined
+    if (!knows(plan, id, parsed)) return undefined
     const facts = this.#factsOf(id, plan)
-    const { pods, store } = rollout.state()
     const input: StatusInput = {
+      ...this.#groundOf(plan),
       kind: live.kind,
       generation: live.metadata.generation ?? 0,
       previous: facts.newest === true && isRecord(live.status) ? { ...live.status, config: undefined } : live.status,
       compiled,
       invalid,
       digest: facts.digest ?? digestOf(plan, compiled?.item),
-      version: plan.outcome.version,
-      notPublished: 'message' in plan.outcome ? plan.outcome.message : undefined,
-      pods,
-      store,
-      ...rolloutTerms(acceptedGateway(plan)),
-      now: now(),
+      since: facts.digest === undefined && compiled?.item ? this.#since.of(nameOf(compiled.item)) : undefined,
       expiresAt: facts.expiresAt,
       ...(facts.conditions !== undefined && { extra: facts.conditions }),
       ...(facts.fields !== undefined && { fields: facts.fields }),
     }
-    return this.#settled(statusOf(input), facts, live)
+    const { wanted, inForce } = input.digest
+    // Whatever no pod has a say in is said at once.
+    const podsDecide = wanted !== undefined && wanted === inForce
+    return this.#settled(statusOf(input), facts, live, podsDecide)
   }
 
   /** The events of a change from what the cache holds to this status. */
@@ -115,15 +143,48 @@ export class StatusBoard {
     return [{ type, reason: ready.reason, message: ready.message.slice(0, 1_000), action: 'Reconcile' }]
   }
 
-  #settled(status: ObjectStatus, facts: KindFacts, live: KubeObject): Wanted {
+  #settled(status: ObjectStatus, facts: KindFacts, live: KubeObject, podsDecide: boolean): Wanted {
     const { now } = this.#options
     const amended = facts.amend === undefined ? status : facts.amend(status)
     if (facts.notBefore !== undefined && facts.notBefore > now()) return { later: facts.notBefore - now() }
     const programmed = amended.conditions.find(({ type }) => type === 'Programmed')
     const settledAt = this.#publishedAt + SETTLE_MS
-    const waits = programmed?.status === 'False' && PASSING.has(programmed.reason) && settledAt > now()
+    const waits = podsDecide && programmed?.status === 'False' && PASSING.has(programmed.reason) && settledAt > now()
     if (waits && !this.isWritten(live, amended)) return { later: settledAt - now() }
-    return { status: amended, againInMs: facts.again === undefined ? undefined : Math.max(0, facts.again - now()) }
+    const again = facts.again === undefined ? 0 : facts.again - now()
+    return { status: amended, againInMs: again > 0 ? again : undefined }
+  }
+
+  #groundOf(plan: Plan): Ground {
+    const { pods, store } = this.#options.rollout.state()
+    return {
+      version: plan.outcome.version,
+      notPublished: 'message' in plan.outcome ? plan.outcome.message : undefined,
+      pods,
+      store,
+      ...rolloutTermsOf(plan),
+      now: this.#options.now(),
+    }
+  }
+
+  /** Undefined for an object whose status depends on more: there are few of them. */
+  #basisOf(id: string, live: KubeObject, { plan, ground }: { plan: Plan; ground: Ground }): Basis | undefined {
+    if (live.metadata.deletionTimestamp !== undefined || FEW.has(live.kind)) return undefined
+    const [compiled, resource] = [plan.statuses.get(id), plan.resources.get(id)]
+    const own = resource?.kind === 'VirtualKey' ? this.#options.keys.basis(resource) : []
+    return {
+      digest: digestOf(plan, compiled?.item),
+      parts: [
+        compiled,
+        resource,
+        plan.invalid.get(id),
+        ground.notPublished,
+        ground.minProgrammedPercent,
+        ground.ackTimeoutMs,
+        compiled?.item && plan.items.get(nameOf(compiled.item)),
+        ...own,
+      ],
+    }
   }
 
   #factsOf(id: string, plan: Plan): KindFacts {
@@ -137,13 +198,13 @@ export class StatusBoard {
           live,
           plan,
           rollout: rollout.state(),
-          accepted: acceptedGateway(plan) === resource,
+          accepted: resource !== undefined && acceptedGateway(plan) === resource,
           now: now(),
         })
       case 'AITenant':
         return tenants.facts(live, resource, plan)
       case 'VirtualKey':
-        return keys.facts(live, resource)
+        return keys.facts(live, resource, plan)
       case 'Policy':
         return policyFacts(id, plan)
       default:
@@ -152,56 +213,32 @@ export class StatusBoard {
   }
 }
 
-function digestOf(
-  { outcome }: Plan,
-  item: { readonly tenant: string; readonly kind: string; readonly name: string } | undefined,
-): StatusInput['digest'] {
+/**
+ * A plan that has not seen this object yet, or one of its name before it, says nothing of it; nor does one that found wrong
+ * what is mended by now.
+ */
+function knows({ statuses, invalid }: Plan, id: string, { live, problems }: Parsed): boolean {
+  const problem = invalid.get(id)
+  if (problem !== undefined) return problem === problemText(problems)
+  const compiled = statuses.get(id)
+  return compiled !== undefined && compiled.uid === live.metadata.uid
+}
+
+function digestOf({ outcome }: Plan, item: Status['item']): StatusInput['digest'] {
   if (item === undefined) return { wanted: undefined, inForce: undefined }
-  const name = `${item.tenant} ${item.kind} ${item.name}`
+  const name = nameOf(item)
   return { wanted: outcome.wanted.get(name), inForce: outcome.inForce.get(name) }
 }
 
-function rolloutTerms(gateway: AIGateway | undefined): Pick<StatusInput, 'minProgrammedPercent' | 'ackTimeoutMs'> {
-  const dataPlane = gateway?.spec.dataPlane
-  return {
-    minProgrammedPercent: dataPlane?.minProgrammedPercent ?? DEFAULTS.minProgrammedPercent,
-    ackTimeoutMs: parseDuration(dataPlane?.ackTimeout ?? DEFAULTS.ackTimeout),
-  }
+/** As digests and items are called. */
+function nameOf({ tenant, kind, name }: NonNullable<Status['item']>): string {
+  return `${tenant} ${kind} ${name}`
 }
 
 function policyFacts(id: string, plan: Plan): KindFacts {
   const place = plan.statuses.get(id)?.item
-  const item = place && plan.items.get(`${place.tenant} ${place.kind} ${place.name}`)
+  const item = place && plan.items.get(nameOf(place))
   if (item?.kind !== 'Policy') return NO_FACTS
   const enforced = item.guardrails.filter(({ mode }) => mode !== 'Disabled').length
   return { fields: { effectiveGuardrails: enforced } }
-}
-
-/** Conditions that are the operator's; whatever else stands among them is somebody else's, and makes no difference. */
-const OURS: ReadonlySet<string> = new Set([
-  'Accepted',
-  'CertificateReady',
-  'ConfigStoreReady',
-  'DeletionBlocked',
-  'DeprecatedController',
-  'Expired',
-  'Programmed',
-  'PublishHeld',
-  'Ready',
-  'Reconciling',
-  'ResolvedRefs',
-  'RouteReady',
-  'Stalled',
-])
-
-function sameStatus(live: unknown, wanted: ObjectStatus): boolean {
-  const stored = isRecord(live) ? live : {}
-  const list: unknown[] = Array.isArray(stored['conditions']) ? stored['conditions'] : []
-  const conditions = list.filter(entry => isRecord(entry) && OURS.has(String(entry['type'])))
-  return comparable({ ...stored, conditions }) === comparable({ ...wanted })
-}
-
-function comparable(status: Record<string, unknown>): string {
-  const conditions: unknown[] = Array.isArray(status['conditions']) ? status['conditions'] : []
-  return canonicalJSON({ ...status, conditions: conditions.map(entry => canonicalJSON(entry)).sort() })
 }

@@ -2,7 +2,7 @@
 import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
 import type { AITenant } from '@smartflow/core/resources/ai-tenant'
 import type { Resource } from '@smartflow/core/resources/resource'
-import type { KubeObject } from '../api/resource-type.ts'
+import { isRecord, type KubeObject } from '../api/resource-type.ts'
 import { childStatus } from '../desired/child-status.ts'
 import type { ChildrenInput } from '../desired/plan.ts'
 import { acceptedGateway } from './accepted.ts'
@@ -12,6 +12,7 @@ import type { Plan } from './loop.ts'
 /** What they read. */
 export interface TenantFactsOptions {
   readonly childrenOf: (owner: KubeObject) => readonly KubeObject[]
+  readonly sidecars: (live: KubeObject, plan: Plan) => Pick<KindFacts, 'fields' | 'conditions'>
   readonly inputFor: (tenant: AITenant, gateway: AIGateway, plan: Plan) => ChildrenInput
 }
 
@@ -27,16 +28,18 @@ export class TenantFacts {
   facts(live: KubeObject, resource: Resource | undefined, plan: Plan): KindFacts {
     const gateway = acceptedGateway(plan)
     if (resource?.kind !== 'AITenant') return NO_FACTS
-    const keys = this.#keys(plan).get(resource.metadata.name) ?? 0
-    if (gateway === undefined) return { fields: { keys } }
+    const keys =
+      plan.outcome.version === undefined ? keysBefore(live) : (this.#keys(plan).get(resource.metadata.name) ?? 0)
+    const sidecars = this.#options.sidecars(live, plan)
+    if (gateway === undefined) return { ...sidecars, fields: { keys, ...sidecars.fields } }
     const { childrenOf, inputFor } = this.#options
     const { conditions, endpoints, certificate } = childStatus(inputFor(resource, gateway, plan), childrenOf(live))
     return {
-      fields: { keys, certificate, ...(endpoints.length > 0 && { endpoints }) },
-      conditions: conditions.map(condition => ({
-        ...condition,
-        gatesReady: condition.type !== 'DeprecatedController',
-      })),
+      fields: { keys, ...sidecars.fields, certificate, ...(endpoints.length > 0 && { endpoints }) },
+      conditions: [
+        ...conditions.map(condition => ({ ...condition, gatesReady: condition.type !== 'DeprecatedController' })),
+        ...(sidecars.conditions ?? []),
+      ],
     }
   }
 
@@ -51,4 +54,9 @@ export class TenantFacts {
     this.#counted = { plan, keys }
     return keys
   }
+}
+
+/** While nobody knows what is in force (the store was away since the start), what was said stays. */
+function keysBefore({ status }: KubeObject): unknown {
+  return isRecord(status) ? status['keys'] : undefined
 }

@@ -6,10 +6,10 @@ import type { Writer } from '../apply/writer.ts'
 import { childrenOf, gatewayChildrenOf, prunable } from '../desired/children.ts'
 import { type Available, servicesOf } from '../desired/inputs.ts'
 import type { ChildrenInput } from '../desired/plan.ts'
-import { idOf, objectId } from '../watch/object-id.ts'
+import { idOf, objectId, partsOf } from '../watch/object-id.ts'
 import type { Observed } from '../watch/observed.ts'
 import type { Parsed } from '../watch/parsed.ts'
-import { acceptedGateway, isAccepted } from './accepted.ts'
+import { acceptedGateway } from './accepted.ts'
 import type { Plan } from './loop.ts'
 
 /** What children need. */
@@ -34,7 +34,11 @@ export class TenantReconciler {
     // Being deleted: the garbage collector takes what it owns. Broken for now: what serves stays as it is.
     if (live.metadata.deletionTimestamp !== undefined || plan.invalid.has(id)) return
     const gateway = acceptedGateway(plan)
-    const serves = resource?.kind === 'AITenant' && gateway !== undefined && isAccepted(plan, id)
+    // Without a gateway tenants get nothing; one that cannot be read is no reason to take away what they have.
+    if (gateway === undefined && [...plan.invalid.keys()].some(other => partsOf(other).kind === 'AIGateway')) return
+    // A tenant that asks for too much is not accepted, and goes on being served with what it may have.
+    const carried = plan.statuses.get(id)?.item !== undefined
+    const serves = resource?.kind === 'AITenant' && gateway !== undefined && carried
     await this.#keep(live, serves ? childrenOf(this.inputFor(resource, gateway, plan)) : [])
   }
 

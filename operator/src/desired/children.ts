@@ -1,10 +1,10 @@
 // The objects that a tenant and a gateway get, all in the gateway's namespace, and which live ones are no longer wanted.
-import type { KubeObject, NewObject } from '../api/resource-type.ts'
+import { type KubeObject, MANAGED_BY, MANAGED_BY_LABEL, type NewObject } from '../api/resource-type.ts'
 import { certificate } from './certificate.ts'
 import { gatewayRoutes, isNginxGateway } from './gateway-api.ts'
 import { legacyIngress } from './ingress-nginx.ts'
 import type { Available, ExposureType, Gateway, Services } from './inputs.ts'
-import { GATEWAY_LABEL, gatewayOwner, MANAGED_BY, MANAGED_BY_LABEL } from './names.ts'
+import { GATEWAY_LABEL, gatewayOwner } from './names.ts'
 import { gatewayNetworkPolicySpec, NETWORK_POLICY, tenantNetworkPolicy } from './network-policy.ts'
 import { nginxGatewayPolicies } from './nginx-gateway.ts'
 import { nginxIngress } from './nginx.ts'

@@ -1,7 +1,7 @@
 // A key's Secret as an object: made whole once, changed afterwards by patches that hold only for what was looked at.
 import { z } from 'zod'
-import type { KubeObject, NewObject } from '../api/resource-type.ts'
-import { labelValue, MANAGED_BY, MANAGED_BY_LABEL, owner } from './names.ts'
+import { type KubeObject, MANAGED_BY, MANAGED_BY_LABEL, type NewObject } from '../api/resource-type.ts'
+import { labelValue, owner } from './names.ts'
 
 const Data = z.record(z.string(), z.string())
 

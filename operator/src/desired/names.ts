@@ -2,12 +2,9 @@
 // tools that track objects by them would take the children for their own.
 import { createHash } from 'node:crypto'
 import { API_VERSION } from '@smartflow/core/resources/metadata'
-import type { OwnerReference } from '../api/resource-type.ts'
+import { MANAGED_BY, MANAGED_BY_LABEL, type OwnerReference } from '../api/resource-type.ts'
 import type { Gateway, Tenant } from './inputs.ts'
 
-/** Who made an object: the value of `app.kubernetes.io/managed-by`. */
-export const MANAGED_BY = 'smartflow-operator'
-export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by'
 export const TENANT_LABEL = 'smartflow.dev/tenant'
 /** Holds the gateway's id, so that two gateways in one namespace never take each other's children for their own. */
 export const GATEWAY_LABEL = 'smartflow.dev/gateway'

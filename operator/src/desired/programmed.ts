@@ -23,15 +23,23 @@ export interface PodView {
 
 /** What the condition depends on. */
 export interface ProgrammedInput {
+  /**
+   * The digest of what carries the object (its item; for an AIGateway the whole configuration): as compiled, and in force.
+   * Undefined: nothing does.
+   */
   readonly digest: { readonly wanted: string | undefined; readonly inForce: string | undefined }
   /** The first version that carried the object as it is now. */
   readonly config: { readonly epoch: number; readonly generation: number } | undefined
+  /** The version in force; undefined: none is known. */
   readonly version: { readonly epoch: number; readonly generation: number } | undefined
+  /** Why what is wanted is not in force: the publication was held back, or failed. */
   readonly notPublished?: string | undefined
   readonly pods: readonly PodView[]
+  /** `away`: acknowledgements could not be read. */
   readonly store: 'up' | 'away'
   readonly minProgrammedPercent: number
   readonly ackTimeoutMs: number
+  /** Milliseconds since the epoch. */
   readonly now: number
 }
 
@@ -74,14 +82,12 @@ function judge(
   config: { readonly epoch: number; readonly generation: number },
   { now, ackTimeoutMs, minProgrammedPercent }: ProgrammedInput,
 ): Programmed {
-  const isFresh = ({ ack }: PodView): boolean => ack !== undefined && now - ack.at <= ackTimeoutMs
-  const isCurrent = (pod: PodView): boolean =>
-    isFresh(pod) && pod.ack !== undefined && compareVersions(pod.ack, config) >= 0
-  const behind = counted.filter(pod => !isCurrent(pod))
+  const oldest = now - ackTimeoutMs
+  const behind = counted.filter(pod => !isCurrent(pod, config, oldest))
   const current = counted.length - behind.length
   const many = `${current} of ${counted.length} pods serve it`
   if (behind.length === 0) return told('True', 'Programmed', many)
-  const rejecting = behind.filter(pod => isFresh(pod) && (pod.ack?.problem ?? '') !== '')
+  const rejecting = behind.filter(pod => isFresh(pod, oldest) && (pod.ack?.problem ?? '') !== '')
   const waiting = `${many}; not yet ${namesOf(behind)}`
   if (current * 100 >= minProgrammedPercent * counted.length) return told('True', 'Programmed', waiting)
   if (rejecting.length > 0) {
@@ -91,7 +97,22 @@ function judge(
   return told('False', current > 0 ? 'PartiallyProgrammed' : 'Pending', waiting)
 }
 
-function namesOf(pods: readonly PodView[]): string {
+/** True when the pod said something not before `oldest`. */
+export function isFresh({ ack }: Pick<PodView, 'ack'>, oldest: number): boolean {
+  return ack !== undefined && ack.at >= oldest
+}
+
+/** True when the pod said, not before `oldest`, that it has this version or a later one. */
+export function isCurrent(
+  { ack }: Pick<PodView, 'ack'>,
+  version: { readonly epoch: number; readonly generation: number },
+  oldest: number,
+): boolean {
+  return ack !== undefined && isFresh({ ack }, oldest) && compareVersions(ack, version) >= 0
+}
+
+/** Pods' names for a message, as far as they have room. */
+export function namesOf(pods: readonly Pick<PodView, 'name'>[]): string {
   const names = pods.map(pod => pod.name).sort()
   const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : ''
   return `${names.slice(0, MOST_NAMES).join(', ')}${more}`

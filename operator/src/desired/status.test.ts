@@ -1,6 +1,7 @@
 // Statuses: each reason, what Ready makes of it, and that nothing is written twice.
 import { describe, expect, test } from 'vitest'
-import { sameStatus, type StatusInput, statusOf } from './status.ts'
+import { saysAlready } from './own-conditions.ts'
+import { type StatusInput, statusOf } from './status.ts'
 
 const NOW = Date.parse('2026-06-01T12:00:00Z')
 const digest = 'a'.repeat(64)
@@ -217,13 +218,13 @@ describe('what was written before', () => {
   test('is not written again when only time passed and pods said the same again', () => {
     const pods = [pod('one', { at: NOW + hour }), pod('two', { at: NOW + hour })]
     const again = statusOf(inputOf({ previous: structuredClone(first), now: NOW + hour, pods }))
-    expect(sameStatus(structuredClone(first), again)).toBe(true)
+    expect(saysAlready(structuredClone(first), again)).toBe(true)
     expect(again).toEqual(first)
   })
 
   test('keeps the place of an object that did not change, whatever is published since', () => {
     const version = { epoch: 3, generation: 9 }
-    expect(sameStatus(first, statusOf(inputOf({ previous: first, version })))).toBe(true)
+    expect(saysAlready(first, statusOf(inputOf({ previous: first, version })))).toBe(true)
     const changed = { wanted: 'b'.repeat(64), inForce: 'b'.repeat(64) }
     expect(statusOf(inputOf({ previous: first, version, digest: changed })).config).toEqual({
       ...version,
@@ -252,9 +253,9 @@ describe('what was written before', () => {
   test('is kept while the store is away, and a removed condition is a difference', () => {
     expect(statusOf(inputOf({ previous: first, store: 'away', version: undefined })).config).toEqual(first.config)
     const { config: _config, ...without } = first
-    expect(sameStatus(first, without)).toBe(false)
-    expect(sameStatus(undefined, first)).toBe(false)
-    expect(sameStatus({ observedGeneration: -1 }, first)).toBe(false)
+    expect(saysAlready(first, without)).toBe(false)
+    expect(saysAlready(undefined, first)).toBe(false)
+    expect(saysAlready({ observedGeneration: -1 }, first)).toBe(false)
   })
 
   test('never claims a generation that was not judged', () => {

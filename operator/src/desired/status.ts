@@ -1,8 +1,7 @@
 // What an object's status says: from what compiling said of it, what was published, and what the pods serve. Pure.
 import type { Condition as CompiledCondition } from '@smartflow/core/resources/metadata'
-import { canonicalJSON } from '@smartflow/core/snapshot/canonical'
 import { compareVersions } from '@smartflow/core/snapshot/follow'
-import { type PodView, programmedOf } from './programmed.ts'
+import { programmedOf, type ProgrammedInput } from './programmed.ts'
 import { readPrevious, type WrittenCondition } from './written-condition.ts'
 
 /** A condition before it has a time. */
@@ -31,7 +30,7 @@ export interface ObjectStatus {
 }
 
 /** Everything a status depends on. */
-export interface StatusInput {
+export interface StatusInput extends Omit<ProgrammedInput, 'config'> {
   readonly kind: string
   /** The object's metadata.generation. */
   readonly generation: number
@@ -43,22 +42,8 @@ export interface StatusInput {
     | undefined
   /** Why the object does not pass its schema; its last good form may serve on. */
   readonly invalid?: string | undefined
-  /**
-   * The digest of what carries the object (its item; for an AIGateway the whole configuration): as compiled, and in force.
-   * Undefined: nothing does.
-   */
-  readonly digest: { readonly wanted: string | undefined; readonly inForce: string | undefined }
-  /** The version in force; undefined: none is known. */
-  readonly version: { readonly epoch: number; readonly generation: number } | undefined
-  /** Why what is wanted is not in force: the publication was held back, or failed. */
-  readonly notPublished?: string | undefined
-  readonly pods: readonly PodView[]
-  /** `away`: acknowledgements could not be read. */
-  readonly store: 'up' | 'away'
-  readonly minProgrammedPercent: number
-  readonly ackTimeoutMs: number
-  /** Milliseconds since the epoch. */
-  readonly now: number
+  /** The first version that carried the object as it is now, as far as it is known; otherwise the one in force counts. */
+  readonly since?: { readonly epoch: number; readonly generation: number } | undefined
   /** When a VirtualKey ends, in milliseconds since the epoch. */
   readonly expiresAt?: number | undefined
   /** Conditions from elsewhere (certificate, routes, the store), and whether Ready waits for each. */
@@ -98,11 +83,6 @@ export function statusOf(input: StatusInput): ObjectStatus {
   return { ...fields, observedGeneration, conditions, ...(config !== undefined && { config }) }
 }
 
-/** True when nothing would change: the status is then not written. `live`: as the API server has it. */
-export function sameStatus(live: unknown, wanted: ObjectStatus): boolean {
-  return typeof live === 'object' && live !== null && canonicalJSON(live) === canonicalJSON(wanted)
-}
-
 /** A status may not claim more than what was judged: the compile may have seen an earlier form of the object. */
 function judgedGeneration({ generation, compiled, invalid }: StatusInput): number {
   return invalid !== undefined ? generation : (compiled?.generation ?? generation)
@@ -112,13 +92,14 @@ function judgedGeneration({ generation, compiled, invalid }: StatusInput): numbe
  * Kept while the digest is the same, so that a new generation does not mean a new status for every object. What is in force
  * as something else, or not at all, keeps what was.
  */
-function configOf({ digest, version, previous }: StatusInput): ConfigPlace | undefined {
+function configOf({ digest, version, since, previous }: StatusInput): ConfigPlace | undefined {
   const stored = readPrevious(previous).config
   const { wanted, inForce } = digest
   if (version === undefined || inForce === undefined || inForce !== wanted)
     return wanted === undefined ? undefined : stored
   if (stored?.digest === inForce && compareVersions(stored, version) <= 0) return stored
-  return { epoch: version.epoch, generation: version.generation, digest: inForce }
+  const { epoch, generation } = since ?? version
+  return { epoch, generation, digest: inForce }
 }
 
 function ownConditions({ compiled, invalid }: StatusInput): StatusCondition[] {

@@ -1,27 +1,16 @@
 // Everything the operator watches: our eight kinds, namespaces, the gateway's endpoints, and what it made for tenants.
+import { canonicalJSON } from '@smartflow/core/snapshot/canonical'
 import type { KubeClient } from '../api/client.ts'
-import { type KubeObject, type ResourceType, TYPES } from '../api/resource-type.ts'
+import { type KubeObject, MANAGED_BY, MANAGED_BY_LABEL, type ResourceType, TYPES } from '../api/resource-type.ts'
 import { idOf, objectId, partsOf } from './object-id.ts'
 import { type Parsed, ParsedObjects } from './parsed.ts'
 import { Reflector, type ReflectorOptions } from './reflector.ts'
 
 /** Our own kinds. */
-const OURS = [
-  TYPES.AIGateway,
-  TYPES.AITenant,
-  TYPES.AIProvider,
-  TYPES.VirtualKey,
-  TYPES.FallbackChain,
-  TYPES.Policy,
-  TYPES.McpServer,
-  TYPES.Agent,
-] as const
+const OURS = Object.values<ResourceType>(TYPES).filter(({ group }) => group === TYPES.AIGateway.group)
 
 /** Objects of a page when everything is listed for a second look. */
 const PAGE = 500
-
-/** The label on everything that the operator made, and its value. */
-const MANAGED = { label: 'app.kubernetes.io/managed-by', by: 'smartflow-operator' } as const
 
 /** Kinds of what tenants get, in the gateway's namespace. The optional ones come with other projects' CRDs. */
 const CHILDREN: readonly { readonly type: ResourceType; readonly optional: boolean }[] = [
@@ -35,17 +24,23 @@ const CHILDREN: readonly { readonly type: ResourceType; readonly optional: boole
   { type: TYPES.ClientSettingsPolicy, optional: true },
 ]
 
+/**
+ * What of an object moved: what is compiled from, or only its labels, annotations and finalizers, or only its status. An
+ * object that is merely to be looked at again counts as `metadata`.
+ */
+export type Moved = 'spec' | 'metadata' | 'status'
+
 /** What is told of changes. Both only note down; neither may throw. */
 export interface ObservedListener {
   /** An object of ours came, changed or went. */
-  readonly ours: (id: string, background: boolean) => void
+  readonly ours: (id: string, change: { readonly moved: Moved; readonly background: boolean }) => void
   /** Something of the cluster that our objects depend on did. */
   readonly around: (what: 'namespaces' | 'endpoints' | 'children', id: string) => void
 }
 
 /** Where to look. */
 export interface ObservedOptions {
-  readonly client: KubeClient
+  readonly client: Pick<KubeClient, 'list' | 'watch'>
   /** The operator's own: endpoints and children are looked at nowhere else. */
   readonly namespace: string
   readonly listener: ObservedListener
@@ -60,7 +55,7 @@ export class Observed {
   readonly #namespaces: Reflector
   readonly #endpoints: Reflector
   readonly #parsed = new ParsedObjects()
-  readonly #client: KubeClient
+  readonly #client: ObservedOptions['client']
 
   constructor({ client, namespace, listener, failing }: ObservedOptions) {
     this.#client = client
@@ -74,8 +69,10 @@ export class Observed {
         ...more,
       })
     const ours: Changed = (id, background) => {
-      if (this.live(id) === undefined) this.#parsed.forget(id)
-      listener.ours(id, background)
+      const before = this.#parsed.known(id)
+      const after = this.parsed(id)
+      if (after === undefined) this.#parsed.forget(id)
+      listener.ours(id, { moved: movedBetween(before, after), background })
     }
     for (const type of OURS) this.#ours.set(type.kind, reflector(type, ours))
     this.#namespaces = reflector(TYPES.Namespace, id => listener.around('namespaces', id))
@@ -83,7 +80,7 @@ export class Observed {
     this.#children = CHILDREN.map(({ type, optional }) =>
       reflector(type, id => listener.around('children', id), {
         namespace,
-        labelSelector: `${MANAGED.label}=${MANAGED.by}`,
+        labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}`,
         optional,
       }),
     )
@@ -99,14 +96,25 @@ export class Observed {
     await Promise.all(this.#all().map(reflector => reflector.stop()))
   }
 
-  /** Lists our kinds afresh, for a second look before something drastic: true when the caches hold the same objects. */
+  /**
+   * Lists our kinds and the namespaces afresh, for a second look before something drastic: true when the caches hold the
+   * same objects. A cache that does not is filled anew, since its watch will not tell what it missed.
+   */
   async confirm(): Promise<boolean> {
-    for (const type of OURS) {
-      const cached = new Set([...(this.#ours.get(type.kind)?.list() ?? [])].map(({ metadata }) => metadata.uid))
-      for await (const uid of this.#uids(type)) if (!cached.delete(uid)) return false
-      if (cached.size > 0) return false
+    let same = true
+    for (const type of [...OURS, TYPES.Namespace]) {
+      const reflector = type === TYPES.Namespace ? this.#namespaces : this.#ours.get(type.kind)
+      if (reflector === undefined || (await this.#holdsSame(type, reflector))) continue
+      reflector.listAgain()
+      same = false
     }
-    return true
+    return same
+  }
+
+  async #holdsSame(type: ResourceType, reflector: Reflector): Promise<boolean> {
+    const cached = new Set([...reflector.list()].map(({ metadata }) => metadata.uid))
+    for await (const uid of this.#uids(type)) if (!cached.delete(uid)) return false
+    return cached.size === 0
   }
 
   async *#uids(type: ResourceType): AsyncIterable<string> {
@@ -127,6 +135,11 @@ export class Observed {
   live(id: string): KubeObject | undefined {
     const [kind = '', namespace = '', name = ''] = id.split('/')
     return this.#ours.get(kind)?.get(namespace === '' ? undefined : namespace, name)
+  }
+
+  /** Takes an object of ours as the API server gave it back after a write. */
+  learn(object: KubeObject): void {
+    this.#ours.get(object.kind)?.learn(object)
   }
 
   /** Every object of ours, checked. The same version of an object gives the same Resource, by identity. */
@@ -175,4 +188,15 @@ export class Observed {
   #all(): Reflector[] {
     return [...this.#ours.values(), this.#namespaces, this.#endpoints, ...this.#children]
   }
+}
+
+function movedBetween(before: Parsed | undefined, after: Parsed | undefined): Moved {
+  if (before === undefined || after === undefined) return 'spec'
+  // Parsing gives the same again when nothing of it moved.
+  if (before.resource !== after.resource || before.problems !== after.problems) return 'spec'
+  return before.live === after.live || aroundOf(before.live) !== aroundOf(after.live) ? 'metadata' : 'status'
+}
+
+function aroundOf({ metadata: { resourceVersion: _version, ...metadata } }: KubeObject): string {
+  return canonicalJSON(metadata)
 }

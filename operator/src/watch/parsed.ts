@@ -33,6 +33,11 @@ export class ParsedObjects {
     return this.#keep(id, { live, resource: lastGood, problems: parsed })
   }
 
+  /** What was parsed last; undefined for an object nobody asked for so far. */
+  known(id: string): Parsed | undefined {
+    return this.#known.get(id)
+  }
+
   forget(id: string): void {
     this.#known.delete(id)
   }

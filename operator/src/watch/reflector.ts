@@ -53,6 +53,8 @@ export class Reflector {
   #relistAt = 0
   #openedAt: number | undefined
   #attempts = 0
+  /** Ends the watch that stands, for a list. */
+  #reopen = new AbortController()
   /** The pages of a list that takes too long expire under it; the next one is asked for in one piece. */
   #inOnePiece = false
 
@@ -92,8 +94,23 @@ export class Reflector {
     return this.#absent
   }
 
+  /** Distrusts what is held: lists anew as soon as may be. Until then everything stays as it is. */
+  listAgain(): void {
+    this.#version = undefined
+    this.#reopen.abort()
+  }
+
   get(namespace: string | undefined, name: string): KubeObject | undefined {
     return this.#cache.get(namespace, name)
+  }
+
+  /**
+   * Takes what a write of our own came to, before the watch tells: whoever looks in between would write it again. Nobody is
+   * told, and an object that is not known, or is another one by now, stays so.
+   */
+  learn(object: KubeObject): void {
+    const { namespace, name, uid } = object.metadata
+    if (this.#cache.get(namespace, name)?.metadata.uid === uid) this.#cache.put(object)
   }
 
   list(): Iterable<KubeObject> {
@@ -149,7 +166,9 @@ export class Reflector {
     this.#nowSynced()
   }
 
-  async #watch(signal: AbortSignal): Promise<void> {
+  async #watch(stopped: AbortSignal): Promise<void> {
+    this.#reopen = new AbortController()
+    const signal = AbortSignal.any([stopped, this.#reopen.signal])
     const { client, type, namespace, labelSelector, fieldSelector } = this.#options
     const { least, most } = WATCH_SECONDS
     const events = client.watch(type, {

@@ -5,13 +5,15 @@ import { ApiError } from '../api/api-error.ts'
 import type { KubeClient } from '../api/client.ts'
 import { type KubeObject, TYPES } from '../api/resource-type.ts'
 
-/** Who writes a Secret: somebody else, or the operator itself. */
-export type SecretOwner = 'theirs' | 'ours'
+/** Who writes a Secret: somebody else, or the operator itself. One that the operator is still to make is `unmade`. */
+export type SecretOwner = 'theirs' | 'ours' | 'unmade'
 
 /** Between two looks, in milliseconds: our own Secrets change only by our hand, as a rule. */
-const AGAIN_MS: Readonly<Record<SecretOwner, number>> = { theirs: 15_000, ours: 600_000 }
-/** A Secret that is missing is looked for again after this, then twice that, up to `AGAIN_MS.theirs`. */
+const AGAIN_MS: Readonly<Record<SecretOwner, number>> = { theirs: 15_000, ours: 600_000, unmade: 600_000 }
+/** One of somebody else's that is missing is looked for again after this, then twice that, up to `AGAIN_MS.theirs`. */
 const MISSING_MS = 2_000
+/** One of ours that is missing is made with the next reconciliation, which says so (`put`). */
+const UNMADE_MS = 60_000
 /** After a look that failed. */
 const FAILED_MS = 1_000
 /** Looks at once: 5,000 Secrets of a cold start take some seconds, and the API server keeps room for others. */
@@ -26,6 +28,7 @@ export interface SecretReaderOptions {
   /** A value came, changed or went; `name` is `namespace/name`. */
   readonly onChange: (name: string) => void
   readonly now: () => number
+  /** A look failed, the first one after some that did not. */
   readonly failed: (name: string, error: unknown) => void
 }
 
@@ -38,7 +41,11 @@ interface Entry {
   values: Readonly<Record<string, string>> | null | undefined
   live: KubeObject | undefined
   looking: boolean
-  refused: string | undefined
+  /** The last look failed, and that was told. */
+  failing: boolean
+  /** Counts what happens to the entry beside looks: a look that began before is out of date. */
+  changes: number
+  lookedAt: number
 }
 
 /** Keeps the wanted Secrets' values. Its memory is bounded by what resources name. */
@@ -86,6 +93,11 @@ export class SecretReader {
     ))
   }
 
+  /** Values of one of them; undefined when it is not there. The same values keep their identity. */
+  valuesOf(name: string): Readonly<Record<string, string>> | undefined {
+    return this.#entries.get(name)?.values ?? undefined
+  }
+
   /** The Secret as last seen: undefined when it is not there, or when nobody looked yet (`isKnown`). */
   live(name: string): KubeObject | undefined {
     return this.#entries.get(name)?.live
@@ -94,11 +106,6 @@ export class SecretReader {
   /** True when a look at this Secret succeeded, whether it was there or not. */
   isKnown(name: string): boolean {
     return this.#entries.get(name)?.values !== undefined
-  }
-
-  /** Why the API server does not let the operator read it, if so. */
-  refused(name: string): string | undefined {
-    return this.#entries.get(name)?.refused
   }
 
   /** Wanted Secrets that nobody could look at so far. While there are some, what was published must stay. */
@@ -114,14 +121,17 @@ export class SecretReader {
     const name = `${secret.metadata.namespace}/${secret.metadata.name}`
     const entry = this.#entries.get(name) ?? fresh('ours', this.#options.now())
     this.#entries.set(name, entry)
+    entry.changes++
     this.#take(name, entry, secret)
   }
 
-  /** Looks at it again at once. */
-  refresh(name: string): void {
+  /** Looks at it again at once; but not before `spacingMs` after the last look. */
+  refresh(name: string, spacingMs = 0): void {
     const entry = this.#entries.get(name)
     if (entry === undefined) return
-    entry.due = 0
+    entry.due = Math.min(entry.due, entry.lookedAt + spacingMs)
+    // A look that is under way began too early for whoever asks now.
+    if (spacingMs === 0) entry.changes++
     if (this.#timer !== undefined) this.#tick()
   }
 
@@ -142,25 +152,30 @@ export class SecretReader {
 
   async #look(name: string, entry: Entry): Promise<void> {
     const [namespace = '', secret = ''] = name.split('/')
+    const { changes } = entry
+    const isNewest = (): boolean => this.#entries.get(name) === entry && entry.changes === changes
     try {
       const live = await this.#options.client.get({ type: TYPES.Secret, namespace, name: secret })
-      entry.refused = undefined
-      if (this.#entries.get(name) === entry) this.#take(name, entry, live)
+      entry.failing = false
+      if (isNewest()) this.#take(name, entry, live)
     } catch (error) {
-      if (error instanceof ApiError && error.reason === 'Forbidden') {
-        entry.refused = error.message
-        this.#take(name, entry, undefined)
-        return
-      }
-      entry.due = this.#options.now() + FAILED_MS
-      this.#options.failed(name, error)
+      if (!entry.failing) this.#options.failed(name, error)
+      entry.failing = true
+      if (!isNewest()) return
+      // What was read before rights were lost stays in force; what never was is as good as missing.
+      const mayNot = error instanceof ApiError && error.reason === 'Forbidden'
+      if (mayNot && !entry.values) this.#take(name, entry, undefined)
+      else entry.due = this.#options.now() + (mayNot ? AGAIN_MS.theirs : FAILED_MS)
     }
   }
 
   #take(name: string, entry: Entry, live: KubeObject | undefined): void {
     const now = this.#options.now()
     const values = live === undefined ? null : decoded(live)
-    entry.wait = values === null ? Math.min(Math.max(MISSING_MS, entry.wait * 2), AGAIN_MS.theirs) : 0
+    const missing =
+      entry.owner === 'theirs' ? Math.min(Math.max(MISSING_MS, entry.wait * 2), AGAIN_MS.theirs) : UNMADE_MS
+    entry.wait = values === null ? missing : 0
+    entry.lookedAt = now
     entry.due = now + (values === null ? entry.wait : AGAIN_MS[entry.owner])
     const changed = entry.values === undefined || !sameValues(entry.values, values)
     // The same values keep their identity: what was compiled from them is known by it.
@@ -173,15 +188,19 @@ export class SecretReader {
 }
 
 function fresh(owner: SecretOwner, now: number): Entry {
+  // Nobody need look whether there is what nobody made yet: making it meets the one that is there.
+  const isUnmade = owner === 'unmade'
   return {
     owner,
-    due: 0,
+    due: isUnmade ? now + UNMADE_MS : 0,
     wait: 0,
     firstWanted: now,
-    values: undefined,
+    values: isUnmade ? null : undefined,
     live: undefined,
     looking: false,
-    refused: undefined,
+    failing: false,
+    changes: 0,
+    lookedAt: -Infinity,
   }
 }
 

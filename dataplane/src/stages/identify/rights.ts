@@ -1,5 +1,6 @@
 // What a key may do with a model: where the call may go, at what price, under which policies and limits. Worked out once
 // per tenant configuration, key and model, since the same few come again and again.
+import { keyScope } from '@smartflow/core/budget-window'
 import type { KeyItem, PolicyItem } from '@smartflow/core/snapshot/items'
 import type { TenantView } from '@smartflow/core/snapshot/view'
 import { matches } from '../../exchange/pattern.ts'
@@ -58,7 +59,7 @@ function rightsOf(gateway: Pick<Gateway, 'resolver' | 'prices'>, presented: Pres
 
 /** The key, its team, its tenant: those of them that are limited. */
 function scopesOf({ tenant, key }: Presented): Scope[] {
-  const scopes: Scope[] = [{ id: `key:${key.name}`, budget: key.budget, rateLimit: key.rateLimit }]
+  const scopes: Scope[] = [{ id: keyScope(key.name), budget: key.budget, rateLimit: key.rateLimit }]
   const team = key.team === undefined ? undefined : tenant.team(key.team)
   if (team) scopes.push({ id: `team:${team.name}`, budget: team.budget, rateLimit: team.rateLimit })
   scopes.push({ id: 'tenant', budget: tenant.item.budget, rateLimit: tenant.item.rateLimit })

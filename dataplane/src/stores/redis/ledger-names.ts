@@ -1,4 +1,5 @@
 // The ledger's keys. All of a tenant's keys share one slot of a cluster: `{tenant}` is their hash tag.
+import { ledgerPrefix } from '@smartflow/core/budget-window'
 
 /** Keys of one tenant, as one process uses them. Budgets and rates are named by the Planner, behind the same prefix. */
 export class LedgerNames {
@@ -11,7 +12,7 @@ export class LedgerNames {
   readonly holds: string
 
   constructor(tenant: string, process: string) {
-    this.prefix = `sf:{${tenant}}:led:`
+    this.prefix = ledgerPrefix(tenant)
     this.processes = `${this.prefix}procs`
     this.process = `${this.prefix}p:${process}`
     this.holds = `${this.prefix}h:${process}`

@@ -1,5 +1,5 @@
 // Budget windows: which stretch of UTC time a budget counts in. Pure arithmetic; whose clock it is, the caller decides.
-import type { Period } from '@smartflow/core/snapshot/items'
+import type { Period } from './snapshot/items.ts'
 
 /** [start, end) in epoch milliseconds. A lifetime starts at 0 and ends at Infinity. */
 export interface Window {
@@ -27,7 +27,7 @@ export function windowOf(period: Period, now: number): Window {
 }
 
 /** Names a window in store keys: the period's first letter and the start in seconds ("D1763769600", "L0"). */
-export function windowName(period: Period, window: Window): string {
+function windowName(period: Period, window: Window): string {
   return `${period.charAt(0)}${window.start / 1000}`
 }
 
@@ -40,4 +40,20 @@ function month(now: number): Window {
   const date = new Date(now)
   const year = date.getUTCFullYear()
   return { start: Date.UTC(year, date.getUTCMonth()), end: Date.UTC(year, date.getUTCMonth() + 1) }
+}
+
+/** Before every key of a tenant's ledger. */
+export function ledgerPrefix(tenant: string): string {
+  return `sf:{${tenant}}:led:`
+}
+
+/** A scope as the ledger calls it: the budget of one virtual key, which is named `namespace/name`. */
+export function keyScope(name: string): string {
+  return `key:${name}`
+}
+
+/** Where the ledger keeps a budget (a hash: spent, held; micro-dollars), behind the tenant's prefix. */
+export function budgetName(scope: string, period: Period, window: Window): string {
+  // Keys are listed one a line where holds are kept.
+  return `b:${scope.replaceAll('\n', ' ')}:${windowName(period, window)}`
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { windowName, windowOf } from './window.ts'
+import { budgetName, windowOf } from './budget-window.ts'
 
 const at = (text: string): number => Date.parse(text)
 const span = (period: 'Daily' | 'Weekly' | 'Monthly', now: string): string[] => {
@@ -43,8 +43,8 @@ describe('budget windows', () => {
   test('windows of different periods that start together have different names', () => {
     const now = at('2027-02-01T10:00:00Z')
     const names = (['Daily', 'Weekly', 'Monthly', 'Lifetime'] as const).map(period =>
-      windowName(period, windowOf(period, now)),
+      budgetName('tenant', period, windowOf(period, now)),
     )
-    expect(names).toEqual(['D1801440000', 'W1801440000', 'M1801440000', 'L0'])
+    expect(names).toEqual(['D1801440000', 'W1801440000', 'M1801440000', 'L0'].map(name => `b:tenant:${name}`))
   })
 })

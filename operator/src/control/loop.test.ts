@@ -1,0 +1,248 @@
+import { TOKEN_SECRET_KEY } from '@smartflow/core/resources/virtual-key'
+import type { Compiled } from '@smartflow/core/snapshot/items'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { MemoryApi } from '../../../test/operator/memory-api.ts'
+import { HOME, keyObject, keyring, liveObject, published, secretObject } from '../../../test/operator/plans.ts'
+import type { PublicationOutcome } from '../apply/publication.ts'
+import { Observed } from '../watch/observed.ts'
+import { SecretReader } from '../watch/secrets.ts'
+import { REVOKE_FINALIZER } from './key-annotations.ts'
+import { Loop, type Plan } from './loop.ts'
+
+const TOKEN = 'sk-sf-' + '0'.repeat(48)
+const NOT_PUBLISHED = { wanted: new Map(), inForce: new Map(), version: undefined, evictionProblem: undefined }
+const HELD: PublicationOutcome = { ...NOT_PUBLISHED, outcome: 'held', message: 'too much would go' }
+
+let api: MemoryApi
+let observed: Observed
+let secrets: SecretReader
+let loop: Loop
+let plans: Plan[]
+let failures: string[]
+let fenced: string[]
+let unconfirmed: number
+let compiled: Compiled[]
+let gateways: (string | undefined)[]
+/** What publishing answers; published when there is nothing left. */
+let answers: (PublicationOutcome | Error)[]
+
+beforeEach(async () => {
+  vi.useFakeTimers()
+  api = new MemoryApi()
+  unconfirmed = 0
+  ;[plans, failures, fenced, compiled, gateways, answers] = [[], [], [], [], [], []]
+  observed = new Observed({
+    client: api,
+    namespace: HOME,
+    listener: { ours: () => loop.touch(), around: () => loop.touch() },
+    failing: () => undefined,
+  })
+  secrets = new SecretReader({ client: api, onChange: () => loop.touch(), now: Date.now, failed: () => undefined })
+  loop = new Loop({
+    observed,
+    secrets,
+    keyring,
+    namespace: HOME,
+    publish: async (content, gateway) => {
+      compiled.push(content)
+      gateways.push(gateway?.metadata.name)
+      const answer = answers.shift() ?? published(compiled.length)
+      if (answer instanceof Error) throw answer
+      return answer
+    },
+    planned: plan => plans.push(plan),
+    unconfirmed: () => unconfirmed++,
+    fenced: message => fenced.push(message),
+    failed: message => failures.push(message),
+    now: Date.now,
+  })
+  await observed.start()
+  secrets.start()
+})
+
+afterEach(async () => {
+  await loop.stop()
+  await observed.stop()
+  secrets.stop()
+  vi.useRealTimers()
+})
+
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
+
+function begin(): Promise<unknown> {
+  loop.start()
+  return pass(300)
+}
+
+describe('turns', () => {
+  it('begin soon after a change, and take changes that come close together as one', async () => {
+    await begin()
+    const before = compiled.length
+    api.put(liveObject('AITenant', 'other', { spec: { namespaces: { names: ['b'] } } }))
+    await pass(40)
+    api.put(liveObject('AITenant', 'acme', { spec: { namespaces: { names: ['a'] } } }))
+    await pass(40)
+    expect(compiled).toHaveLength(before)
+    await pass(20)
+    expect(compiled).toHaveLength(before + 1)
+  })
+
+  it('do not wait for changes to end', async () => {
+    await begin()
+    const before = compiled.length
+    for (let passed = 0; passed < 280; passed += 20) {
+      loop.touch()
+      await pass(20)
+    }
+    expect(compiled.length - before).toBe(1)
+  })
+
+  it('do not overlap; what changes meanwhile causes one more', async () => {
+    const slow = Promise.withResolvers<void>()
+    const confirm = vi.spyOn(observed, 'confirm').mockImplementation(() => slow.promise.then(() => true))
+    answers = [HELD]
+    await begin()
+    expect([compiled.length, confirm.mock.calls.length]).toEqual([1, 1])
+    for (let at = 0; at < 5; at++) {
+      loop.touch()
+      await pass(300)
+    }
+    expect(compiled).toHaveLength(1)
+    slow.resolve()
+    // Reconcilers and pods get as much time as the turn took, up to a quarter of a second.
+    await pass(300)
+    expect(compiled).toHaveLength(3)
+    await pass(1_000)
+    expect(compiled).toHaveLength(3)
+  })
+
+  it('come every five seconds without any change, since the store may lose things', async () => {
+    await begin()
+    await pass(5_000)
+    expect(compiled).toHaveLength(2)
+  })
+
+  it('that fail are tried again after a second', async () => {
+    answers = [new Error('a bug'), { ...NOT_PUBLISHED, outcome: 'unavailable', message: 'away' }]
+    await begin()
+    expect([failures.length, plans.length]).toEqual([1, 0])
+    await pass(1_000)
+    expect(plans.map(({ outcome }) => outcome.outcome)).toEqual(['unavailable'])
+    await pass(1_000)
+    expect(plans.map(({ outcome }) => outcome.outcome)).toEqual(['unavailable', 'published'])
+  })
+
+  it('end with the loop, after the one under way', async () => {
+    await begin()
+    await loop.stop()
+    loop.touch()
+    await pass(20_000)
+    expect(compiled).toHaveLength(1)
+  })
+})
+
+describe('nothing is published', () => {
+  it('while a watch of our kinds fails', async () => {
+    api.fail('watch', /^AIProvider$/, 'Transient')
+    api.breakWatches('AIProvider')
+    await pass(0)
+    await begin()
+    await pass(10_000)
+    expect([compiled.length, failures[0]]).toEqual([0, expect.stringContaining('aiproviders')])
+    expect(failures).toHaveLength(new Set(failures).size)
+    api.mend()
+    await pass(60_000)
+    expect(compiled.length).toBeGreaterThan(0)
+  })
+
+  it('while a Secret was never looked at, for a minute at most', async () => {
+    api.fail('get', /Secret/, 'Transient')
+    api.put(keyObject('app', { finalizers: [REVOKE_FINALIZER] }))
+    await begin()
+    await pass(58_000)
+    expect(compiled).toHaveLength(0)
+    await pass(3_000)
+    expect(compiled.length).toBeGreaterThan(0)
+  })
+
+  it('after another operator took over', async () => {
+    answers = [{ ...NOT_PUBLISHED, outcome: 'stale', message: 'another writer' }]
+    await begin()
+    expect([fenced, plans]).toEqual([['another writer'], []])
+  })
+})
+
+describe('a publication that is held back', () => {
+  it('goes through when a fresh list says the same', async () => {
+    answers = [HELD]
+    await begin()
+    expect(plans.map(({ outcome }) => outcome.outcome)).toEqual(['published'])
+    expect(compiled).toHaveLength(2)
+  })
+
+  it('is told as not confirmed each time, until a fresh list says the same', async () => {
+    answers = Array.from({ length: 50 }, () => HELD)
+    const confirm = vi.spyOn(observed, 'confirm').mockResolvedValue(false)
+    await begin()
+    expect(new Set(plans.map(({ outcome }) => outcome.outcome))).toEqual(new Set(['held']))
+    expect([compiled.length, unconfirmed]).toEqual([1, 1])
+    confirm.mockRejectedValue(new Error('the API server does not answer'))
+    await pass(10_000)
+    expect(unconfirmed).toBe(compiled.length)
+    confirm.mockRestore()
+    answers = [HELD]
+    await pass(1_100)
+    expect(plans.at(-1)?.outcome.outcome).toBe('published')
+  })
+})
+
+describe('a plan', () => {
+  const id = 'VirtualKey/default/app'
+
+  const serves = (): boolean =>
+    [...(plans.at(-1)?.items.keys() ?? [])].some(name => name.endsWith('VirtualKey default/app'))
+
+  beforeEach(() => {
+    api.put(secretObject('app-key', { [TOKEN_SECRET_KEY]: TOKEN }))
+    api.put(keyObject('app', { finalizers: [REVOKE_FINALIZER] }))
+  })
+
+  it('holds what was compiled, with what compiling said', async () => {
+    await begin()
+    expect(serves()).toBe(true)
+    expect(plans.at(-1)?.statuses.get(id)).toMatchObject({ uid: 'uid-app', generation: 1 })
+    expect(loop.plan()).toBe(plans.at(-1))
+  })
+
+  it('serves the last good form of a broken object and says what is wrong', async () => {
+    await begin()
+    api.put(keyObject('app', { generation: 2, spec: { alias: 7 } }))
+    await pass(300)
+    expect(serves()).toBe(true)
+    expect(plans.at(-1)?.invalid.get(id)).toContain('spec.alias')
+  })
+
+  it('leaves a key out that is being deleted, broken or not', async () => {
+    await begin()
+    const deletionTimestamp = '2026-01-02T00:00:00Z'
+    for (const [generation, spec] of [{}, { alias: 7 }].entries()) {
+      api.put(keyObject('app', { generation: generation + 2, deletionTimestamp, spec }))
+      await pass(300)
+      expect([serves(), plans.at(-1)?.deleting.has(id)]).toEqual([false, true])
+    }
+  })
+
+  it('suspends a tenant that was never good, so that its namespaces fall to nobody else', async () => {
+    api.put(liveObject('AITenant', 'acme', { spec: { namespaces: { names: ['default'] }, hostnames: 7 } }))
+    await begin()
+    expect(plans.at(-1)?.items.get('acme AITenant acme')).toMatchObject({ suspended: true })
+    expect(serves() && plans.at(-1)?.items.has('default VirtualKey default/app')).toBe(false)
+  })
+
+  it('gives the publication the AIGateway in force', async () => {
+    api.put(liveObject('AIGateway', 'elsewhere', { namespace: 'other' }))
+    api.put(liveObject('AIGateway', 'main', { namespace: HOME }))
+    await begin()
+    expect(gateways.at(-1)).toBe('main')
+  })
+})

@@ -1,0 +1,55 @@
+// A whole installation of its own for measurements: control plane, Redis, operator, data planes, and a client over one
+// pool of connections.
+import { join } from 'node:path'
+import { ClusterAccess } from '../../operator/src/api/kube-config.ts'
+import { KubeClient } from '../../operator/src/api/client.ts'
+import { type ControlPlane, startControlPlane } from '../../hack/control-plane/control-plane.ts'
+import { cleanUp, temporary } from '../e2e/gateway.ts'
+import { AckWatch } from './ack-watch.ts'
+import { applyOwnDefinitions } from './own-definitions.ts'
+import {
+  apply,
+  createGatewayService,
+  endOperators,
+  type OperatorProcess,
+  type Place,
+  type Plane,
+  startOperator,
+  startPlane,
+} from './stack.ts'
+
+const NAMESPACE = 'smartflow-system'
+
+/** What runs. */
+export interface BigStack {
+  readonly cluster: ControlPlane
+  readonly place: Place
+  readonly client: KubeClient
+  operator: OperatorProcess
+  readonly planes: readonly Plane[]
+  readonly acks: AckWatch
+  /** Ends all of it. */
+  close(): Promise<void>
+}
+
+/** Starts one with two data planes; nothing of ours is in it yet. `gateway`: a name that nobody else uses in that Redis. */
+export async function startBigStack(redisUrl: string, gateway: string): Promise<BigStack> {
+  const cluster = await startControlPlane({ dir: join(temporary(), 'control-plane') })
+  await applyOwnDefinitions(cluster)
+  await apply(cluster, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } })
+  const place = { cluster, namespace: NAMESPACE, gateway, redisUrl }
+  await createGatewayService(place)
+  const operator = await startOperator(place)
+  const planes = [await startPlane(place), await startPlane(place)]
+  const client = new KubeClient({ access: new ClusterAccess({ kubeconfig: cluster.address.kubeconfig }) })
+  const acks = new AckWatch({ redisUrl, gateway, pods: planes.map(({ uid }) => uid) })
+  await acks.start()
+  const close = async (): Promise<void> => {
+    acks.close()
+    await client.close()
+    await endOperators()
+    await cleanUp()
+    await cluster.stop()
+  }
+  return { cluster, place, client, operator, planes, acks, close }
+}
