@@ -54,9 +54,10 @@ export async function startWorld(crds: readonly CrdSource[] = ['cert-manager']):
     await apply(cluster, yamlOf('crds'))
     for (const name of [NAMESPACE, TENANT])
       await apply(cluster, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
-    // The Redis is one for all files of a run: each has a gateway of its own there.
+    // The Redis is one for all files of a run: each has a gateway of its own there, and a database of its own for ledgers,
+    // which are named by tenants and keys.
     const gateway = `whole-${randomBytes(4).toString('hex')}`
-    const place = { cluster, namespace: NAMESPACE, gateway, redisUrl: inject('redisUrl') }
+    const place = { cluster, namespace: NAMESPACE, gateway, redisUrl: ownDatabase(inject('redisUrl')) }
     // The Service is the one that the samples name.
     await createGatewayService({ ...place, gateway: 'smartflow' })
     return { cluster, place, end }
@@ -190,4 +191,11 @@ export async function untilAll(
     const said = waiting.map(({ metadata, status: has }) => `${metadata.name}: ${JSON.stringify(has)}`)
     throw new Error(`${String(error)}\n${said.join('\n')}\n${operator.log().slice(-4_000)}`)
   })
+}
+
+/** One of the fifteen that no other test uses. */
+function ownDatabase(redisUrl: string): string {
+  const url = new URL(redisUrl)
+  url.pathname = `/${1 + ((randomBytes(1)[0] ?? 0) % 15)}`
+  return url.href
 }
