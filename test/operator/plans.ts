@@ -1,13 +1,13 @@
 // Objects as the API server gives them, and plans made from them by compiling: what unit tests of the reconcilers start
 // from.
-import { compile } from '@smartflow/core/compile/compile'
 import { parseResource } from '@smartflow/core/resources/resource'
 import type { SecretValues } from '@smartflow/core/resources/secret'
 import { Keyring } from '@smartflow/core/snapshot/keyring'
 import { apiVersionOf, type KubeObject, type ObjectMeta, TYPES } from '../../operator/src/api/resource-type.ts'
 import type { PublicationOutcome } from '../../operator/src/apply/publication.ts'
+import { Compiling } from '../../operator/src/control/compiling.ts'
 import type { Plan } from '../../operator/src/control/loop.ts'
-import { idOf, objectId } from '../../operator/src/watch/object-id.ts'
+import { idOf } from '../../operator/src/watch/object-id.ts'
 
 export const keyring = Keyring.fromMaster(Buffer.alloc(32, 7))
 /** Where the operator under test is. */
@@ -83,20 +83,20 @@ export function planOf(objects: readonly KubeObject[], given: PlanGiven = {}): P
     return Array.isArray(resource) ? [] : [[idOf(object), resource] as const]
   })
   const resources = new Map(parsed)
-  const world = { resources: [...resources.values()], secrets, namespaces, keyring }
-  const compiling = { ...world, gatewayNamespace: HOME, environment: undefined, standalone: false }
-  const { compiled, statuses, hosts } = compile(compiling)
-  const items = new Map(
-    [...compiled.tenants].flatMap(([tenant, list]) =>
-      list.map(item => [`${tenant} ${item.kind} ${item.name}`, item] as const),
-    ),
-  )
+  const compiling = new Compiling({ keyring, gatewayNamespace: HOME })
+  const { statuses, hosts, items, gateway } = compiling.compile({
+    resources,
+    secrets,
+    namespaces,
+    heldTokens: () => new Map(),
+  })
   return {
-    statuses: new Map(statuses.map(status => [objectId(status.kind, status.namespace, status.name), status])),
+    statuses,
     invalid,
     resources,
     deleting: new Set(objects.flatMap(object => (object.metadata.deletionTimestamp ? [idOf(object)] : []))),
     hosts,
+    gateway,
     items,
     outcome: given.outcome ?? published(1, items.keys()),
   }

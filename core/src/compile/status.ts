@@ -14,6 +14,17 @@ export interface ItemPlace {
   readonly name: string
 }
 
+/** The one text of a place, `<tenant> <kind> <name>`: what items and digests are looked up by. */
+export function placeName({ tenant, kind, name }: ItemPlace): string {
+  return `${tenant} ${kind} ${name}`
+}
+
+/** The parts of such a text. Names hold no space, so that it can be taken apart. */
+export function partsOfPlace(text: string): { tenant: string; kind: string; name: string } {
+  const [tenant = '', kind = '', name = ''] = text.split(' ')
+  return { tenant, kind, name }
+}
+
 /** An object's conditions. `generation` is the metadata.generation that was compiled, where there is one. */
 export interface Status {
   readonly kind: Resource['kind']

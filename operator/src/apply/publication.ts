@@ -1,4 +1,5 @@
 // Publishing as the operator does it: one call at a time, outcomes as values, and the store kept in order.
+import { placeName } from '@smartflow/core/compile/status'
 import type { Place } from '@smartflow/core/snapshot/config-store'
 import { compareVersions } from '@smartflow/core/snapshot/follow'
 import type { Compiled } from '@smartflow/core/snapshot/items'
@@ -18,7 +19,7 @@ const CHECK_MS = 60_000
 /** An acknowledgement further ahead than this is not believed: pods may write anything there. */
 const MOST_AHEAD = 1_000_000
 
-/** Digests of items by `<tenant> <kind> <name>`. */
+/** Digests of items by `placeName`. */
 export type Digests = ReadonlyMap<string, string>
 
 interface Situation {
@@ -179,7 +180,7 @@ export class Publication {
 function digestsOf(data: SnapshotData): Digests {
   const digests = new Map<string, string>()
   for (const [tenant, { entries }] of data.tenants) {
-    for (const { kind, name, digest } of entries) digests.set(`${tenant} ${kind} ${name}`, digest)
+    for (const { kind, name, digest } of entries) digests.set(placeName({ tenant, kind, name }), digest)
   }
   return digests
 }

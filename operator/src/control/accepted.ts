@@ -1,5 +1,6 @@
 // Questions about a plan that several reconcilers ask.
-import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
+import { placeName } from '@smartflow/core/compile/status'
+import type { Item } from '@smartflow/core/snapshot/items'
 import type { Plan } from './loop.ts'
 
 /** True when compiling accepted the object. */
@@ -8,10 +9,8 @@ export function isAccepted(plan: Plan, id: string): boolean {
   return conditions.some(({ type, status }) => type === 'Accepted' && status === 'True')
 }
 
-/** The AIGateway in force: the one accepted; undefined when there is none. */
-export function acceptedGateway(plan: Plan): AIGateway | undefined {
-  for (const [id, resource] of plan.resources) {
-    if (resource.kind === 'AIGateway' && isAccepted(plan, id)) return resource
-  }
-  return undefined
+/** What carries the object in what was compiled; undefined: nothing does. */
+export function itemOf(plan: Plan, id: string): Item | undefined {
+  const place = plan.statuses.get(id)?.item
+  return place && plan.items.get(placeName(place))
 }

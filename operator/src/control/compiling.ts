@@ -1,7 +1,7 @@
 // Compiles what was observed, and gives the very same result again for the same input: most looks at the store follow no
 // change at all.
 import { compile } from '@smartflow/core/compile/compile'
-import type { Status } from '@smartflow/core/compile/status'
+import { placeName, type Status } from '@smartflow/core/compile/status'
 import type { World } from '@smartflow/core/compile/world'
 import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
 import type { Resource } from '@smartflow/core/resources/resource'
@@ -14,7 +14,7 @@ export interface CompiledWorld {
   /** By id. */
   readonly statuses: ReadonlyMap<string, Status>
   readonly hosts: ReadonlyMap<string, readonly string[]>
-  /** By `<tenant> <kind> <name>`. */
+  /** By `placeName`. */
   readonly items: ReadonlyMap<string, Item>
   /** The AIGateway that was accepted. */
   readonly gateway: AIGateway | undefined
@@ -67,7 +67,7 @@ function sameMembers<V>(a: ReadonlyMap<string, V> | undefined, b: ReadonlyMap<st
 
 function itemsOf({ tenants }: Compiled): Map<string, Item> {
   const items = new Map<string, Item>()
-  for (const [tenant, list] of tenants) for (const item of list) items.set(`${tenant} ${item.kind} ${item.name}`, item)
+  for (const [tenant, list] of tenants) for (const item of list) items.set(placeName({ tenant, ...item }), item)
   return items
 }
 

@@ -7,7 +7,7 @@ interface Version {
   readonly generation: number
 }
 
-/** Remembers it by `<tenant> <kind> <name>`; its memory is bounded by what is in force. */
+/** Remembers it by `placeName`; its memory is bounded by what is in force. */
 export class FirstCarried {
   #known = new Map<string, { readonly digest: string; readonly version: Version }>()
 

@@ -3,7 +3,7 @@ import { isRecord, type KubeObject } from '../api/resource-type.ts'
 import { DEPRECATED_CONTROLLER } from '../desired/ingress-nginx.ts'
 import { isCurrent, isFresh } from '../desired/programmed.ts'
 import type { ObjectStatus, StatusCondition } from '../desired/status.ts'
-import { acceptedGateway } from './accepted.ts'
+import { writtenTime } from '../desired/written-condition.ts'
 import { rolloutTermsOf } from './gateway-terms.ts'
 import { type KindFacts, NO_FACTS } from './kind-facts.ts'
 import type { Plan } from './loop.ts'
@@ -24,9 +24,8 @@ export interface GatewayFactsInput {
 /** Facts of the AIGateway; one that is not in force has none. */
 export function gatewayFacts(input: GatewayFactsInput): KindFacts {
   const { plan, accepted } = input
-  const gateway = acceptedGateway(plan)
+  const { gateway, outcome } = plan
   if (!accepted || gateway === undefined) return NO_FACTS
-  const { outcome } = plan
   const published = outcome.outcome === 'published' || outcome.outcome === 'unchanged'
   const inForce = outcome.version?.digest
   const legacy = gateway.spec.exposure?.type === 'IngressNginx'
@@ -90,7 +89,7 @@ function withMore(status: ObjectStatus, { live, plan, rollout, now }: GatewayFac
   if (config === undefined) return status
   const before = isRecord(live.status) && isRecord(live.status['config']) ? live.status['config'] : {}
   const same = before['epoch'] === config.epoch && before['generation'] === config.generation
-  const publishedAt = same && typeof before['publishedAt'] === 'string' ? before['publishedAt'] : timeOf(now)
+  const publishedAt = same && typeof before['publishedAt'] === 'string' ? before['publishedAt'] : writtenTime(now)
   const acked = rollout.pods.flatMap(({ counted, ack }) =>
     counted && ack?.epoch === config.epoch ? [ack.generation] : [],
   )
@@ -101,8 +100,4 @@ function withMore(status: ObjectStatus, { live, plan, rollout, now }: GatewayFac
     ...(minAckedGeneration !== undefined && { minAckedGeneration }),
   }
   return { ...status, config: { ...config, ...more } }
-}
-
-function timeOf(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')
 }

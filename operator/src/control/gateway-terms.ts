@@ -4,7 +4,6 @@ import { parseDuration } from '@smartflow/core/resources/metadata'
 import type { SecretValues } from '@smartflow/core/resources/secret'
 import { isRecord, type KubeObject } from '../api/resource-type.ts'
 import { servicesOf } from '../desired/inputs.ts'
-import { acceptedGateway } from './accepted.ts'
 import type { Plan } from './loop.ts'
 
 const DEFAULTS = { minProgrammedPercent: 100, ackTimeout: '30s' } as const
@@ -16,14 +15,14 @@ export function rolloutTermsOf(plan: Plan | undefined): {
 } {
   const { minProgrammedPercent, ackTimeout } = {
     ...DEFAULTS,
-    ...(plan && acceptedGateway(plan))?.spec.dataPlane,
+    ...plan?.gateway?.spec.dataPlane,
   }
   return { minProgrammedPercent, ackTimeoutMs: parseDuration(ackTimeout) }
 }
 
 /** The Service whose endpoints are the gateway's pods. */
 export function gatewayServiceOf(plan: Plan | undefined, gatewayId: string): string {
-  const gateway = plan && acceptedGateway(plan)
+  const gateway = plan?.gateway
   return gateway === undefined ? `${gatewayId}-gateway` : servicesOf(gateway, gatewayId).gateway.name
 }
 

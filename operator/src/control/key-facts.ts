@@ -6,9 +6,11 @@ import type { KubeObject } from '../api/resource-type.ts'
 import type { KeySecretPlan } from '../desired/key-secret.ts'
 import { idOf } from '../watch/object-id.ts'
 import type { SecretReader } from '../watch/secrets.ts'
+import { itemOf } from './accepted.ts'
 import { type KindFacts, NO_FACTS } from './kind-facts.ts'
 import { REVOKE_FINALIZER } from './key-annotations.ts'
 import type { Plan } from './loop.ts'
+import { soonest } from './reconciled.ts'
 import type { Usage } from './usage.ts'
 
 /** A deletion that takes longer is worth saying. */
@@ -43,7 +45,8 @@ export class KeyFacts {
     const { usage, spent } = this.#usageOf(resource, live)
     const facts = {
       expiresAt,
-      again: earlier(expiresAt, again),
+      // Both may have passed: what they changed is in the status then.
+      again: soonest(expiresAt, again),
       fields: { ...fields, usage },
       ...(spent !== undefined && { conditions: [spent] }),
       ...(amend !== undefined && { amend }),
@@ -103,8 +106,7 @@ function nameOf({ metadata }: VirtualKey): string {
 
 /** Only of a key that is served: a token that stands in a second key's Secret is not that key's. */
 function keyIdIn(plan: Plan, id: string): string | undefined {
-  const place = plan.statuses.get(id)?.item
-  const item = place && plan.items.get(`${place.tenant} ${place.kind} ${place.name}`)
+  const item = itemOf(plan, id)
   return item?.kind === 'VirtualKey' ? item.secrets[0]?.keyId : undefined
 }
 
@@ -121,12 +123,6 @@ function withReason(problem: string): NonNullable<KindFacts['amend']> {
       condition.reason === 'SecretNotFound' ? { ...condition, message: problem } : condition,
     ),
   })
-}
-
-/** The times may both have passed: what they changed is in the status then. */
-function earlier(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined || b === undefined) return a ?? b
-  return Math.min(a, b)
 }
 
 function timeOf(milliseconds: number | undefined): string | undefined {

@@ -1,6 +1,6 @@
 // From what was observed to what is in force: changes → compile → publish → a plan that the reconcilers read. One turn at
 // a time; changes that come meanwhile cause one more.
-import type { Status } from '@smartflow/core/compile/status'
+import { partsOfPlace, type Status } from '@smartflow/core/compile/status'
 import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
 import type { Resource } from '@smartflow/core/resources/resource'
 import type { Compiled, Item } from '@smartflow/core/snapshot/items'
@@ -37,7 +37,9 @@ export interface Plan {
   readonly deleting: ReadonlySet<string>
   /** By accepted AITenant: those of its host names that may be exposed. */
   readonly hosts: ReadonlyMap<string, readonly string[]>
-  /** Everything that was compiled, by `<tenant> <kind> <name>`. */
+  /** The AIGateway in force: the one that compiling accepted; undefined when there is none. */
+  readonly gateway: AIGateway | undefined
+  /** Everything that was compiled, by `placeName`. */
   readonly items: ReadonlyMap<string, Item>
   readonly outcome: PublicationOutcome
 }
@@ -173,6 +175,7 @@ export class Loop {
       resources,
       deleting,
       hosts,
+      gateway,
       items,
       outcome,
     }
@@ -219,8 +222,8 @@ export class Loop {
     if (kind !== 'VirtualKey') return false
     const { status } = this.#options.observed.live(id) ?? {}
     if (isRecord(status) && status['keyID'] !== undefined) return false
-    const ending = ` VirtualKey ${metadata.namespace}/${metadata.name}`
-    return ![...outcome.inForce.keys()].some(name => name.endsWith(ending))
+    const item = `${metadata.namespace}/${metadata.name}`
+    return ![...outcome.inForce.keys()].map(partsOfPlace).some(place => place.kind === kind && place.name === item)
   }
 
   /** Before a key has a token it gets the finalizer. An orphaning one never has any: then somebody has to look. */

@@ -9,7 +9,7 @@ import { partsOf } from '../watch/object-id.ts'
 import type { Observed } from '../watch/observed.ts'
 import type { KeyReconciler } from './key-reconciler.ts'
 import type { Plan } from './loop.ts'
-import type { Reconciled } from './reconciled.ts'
+import { type Reconciled, soonest } from './reconciled.ts'
 import type { Sidecars } from './sidecars.ts'
 import type { StatusBoard } from './status-board.ts'
 import type { TenantReconciler } from './tenant-reconciler.ts'
@@ -75,9 +75,4 @@ export class ObjectReconciler {
     for (const event of board.eventsOf(live, wanted.status)) events.emit(live, event)
     return wanted.againInMs
   }
-}
-
-function soonest(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined || b === undefined) return a ?? b
-  return Math.min(a, b)
 }

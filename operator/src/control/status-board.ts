@@ -1,6 +1,6 @@
 // Puts together what each object's status is: what compiling said, what was published, what the pods serve, and what the
 // cluster made of a tenant's children. Reads only; the object reconciler writes.
-import type { Status } from '@smartflow/core/compile/status'
+import { placeName, type Status } from '@smartflow/core/compile/status'
 import type { Resource } from '@smartflow/core/resources/resource'
 import { isRecord, type KubeObject } from '../api/resource-type.ts'
 import type { EventNote } from '../apply/events.ts'
@@ -10,7 +10,7 @@ import { type ObjectStatus, statusOf, type StatusInput } from '../desired/status
 import { partsOf } from '../watch/object-id.ts'
 import type { Observed } from '../watch/observed.ts'
 import { type Parsed, problemText } from '../watch/parsed.ts'
-import { acceptedGateway } from './accepted.ts'
+import { itemOf } from './accepted.ts'
 import { FirstCarried } from './first-carried.ts'
 import { gatewayFacts } from './gateway-facts.ts'
 import { rolloutTermsOf } from './gateway-terms.ts'
@@ -122,7 +122,7 @@ export class StatusBoard {
       compiled,
       invalid,
       digest: facts.digest ?? digestOf(plan, compiled?.item),
-      since: facts.digest === undefined && compiled?.item ? this.#since.of(nameOf(compiled.item)) : undefined,
+      since: facts.digest === undefined && compiled?.item ? this.#since.of(placeName(compiled.item)) : undefined,
       expiresAt: facts.expiresAt,
       ...(facts.conditions !== undefined && { extra: facts.conditions }),
       ...(facts.fields !== undefined && { fields: facts.fields }),
@@ -181,7 +181,7 @@ export class StatusBoard {
         ground.notPublished,
         ground.minProgrammedPercent,
         ground.ackTimeoutMs,
-        compiled?.item && plan.items.get(nameOf(compiled.item)),
+        itemOf(plan, id),
         ...own,
       ],
     }
@@ -198,7 +198,7 @@ export class StatusBoard {
           live,
           plan,
           rollout: rollout.state(),
-          accepted: resource !== undefined && acceptedGateway(plan) === resource,
+          accepted: resource !== undefined && plan.gateway === resource,
           now: now(),
         })
       case 'AITenant':
@@ -226,18 +226,12 @@ function knows({ statuses, invalid }: Plan, id: string, { live, problems }: Pars
 
 function digestOf({ outcome }: Plan, item: Status['item']): StatusInput['digest'] {
   if (item === undefined) return { wanted: undefined, inForce: undefined }
-  const name = nameOf(item)
+  const name = placeName(item)
   return { wanted: outcome.wanted.get(name), inForce: outcome.inForce.get(name) }
 }
 
-/** As digests and items are called. */
-function nameOf({ tenant, kind, name }: NonNullable<Status['item']>): string {
-  return `${tenant} ${kind} ${name}`
-}
-
 function policyFacts(id: string, plan: Plan): KindFacts {
-  const place = plan.statuses.get(id)?.item
-  const item = place && plan.items.get(nameOf(place))
+  const item = itemOf(plan, id)
   if (item?.kind !== 'Policy') return NO_FACTS
   const enforced = item.guardrails.filter(({ mode }) => mode !== 'Disabled').length
   return { fields: { effectiveGuardrails: enforced } }

@@ -1,11 +1,11 @@
 // What the status of an AITenant says of its host names, certificate and keys.
+import { partsOfPlace } from '@smartflow/core/compile/status'
 import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
 import type { AITenant } from '@smartflow/core/resources/ai-tenant'
 import type { Resource } from '@smartflow/core/resources/resource'
 import { isRecord, type KubeObject } from '../api/resource-type.ts'
 import { childStatus } from '../desired/child-status.ts'
 import type { ChildrenInput } from '../desired/plan.ts'
-import { acceptedGateway } from './accepted.ts'
 import { type KindFacts, NO_FACTS } from './kind-facts.ts'
 import type { Plan } from './loop.ts'
 
@@ -26,7 +26,7 @@ export class TenantFacts {
   }
 
   facts(live: KubeObject, resource: Resource | undefined, plan: Plan): KindFacts {
-    const gateway = acceptedGateway(plan)
+    const { gateway } = plan
     if (resource?.kind !== 'AITenant') return NO_FACTS
     const keys =
       plan.outcome.version === undefined ? keysBefore(live) : (this.#keys(plan).get(resource.metadata.name) ?? 0)
@@ -48,7 +48,7 @@ export class TenantFacts {
     if (this.#counted?.plan === plan) return this.#counted.keys
     const keys = new Map<string, number>()
     for (const name of plan.outcome.inForce.keys()) {
-      const [tenant = '', kind] = name.split(' ')
+      const { tenant, kind } = partsOfPlace(name)
       if (kind === 'VirtualKey') keys.set(tenant, (keys.get(tenant) ?? 0) + 1)
     }
     this.#counted = { plan, keys }

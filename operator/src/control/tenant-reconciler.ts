@@ -1,4 +1,5 @@
 // What tenants and the gateway get in the cluster: certificates, routes, network policies, a ServiceMonitor.
+import { placeName } from '@smartflow/core/compile/status'
 import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
 import type { AITenant } from '@smartflow/core/resources/ai-tenant'
 import { keyOf, type KubeObject, type NewObject } from '../api/resource-type.ts'
@@ -9,7 +10,6 @@ import type { ChildrenInput } from '../desired/plan.ts'
 import { idOf, objectId, partsOf } from '../watch/object-id.ts'
 import type { Observed } from '../watch/observed.ts'
 import type { Parsed } from '../watch/parsed.ts'
-import { acceptedGateway } from './accepted.ts'
 import type { Plan } from './loop.ts'
 
 /** What children need. */
@@ -33,7 +33,7 @@ export class TenantReconciler {
     const id = idOf(live)
     // Being deleted: the garbage collector takes what it owns. Broken for now: what serves stays as it is.
     if (live.metadata.deletionTimestamp !== undefined || plan.invalid.has(id)) return
-    const gateway = acceptedGateway(plan)
+    const { gateway } = plan
     // Without a gateway tenants get nothing; one that cannot be read is no reason to take away what they have.
     if (gateway === undefined && [...plan.invalid.keys()].some(other => partsOf(other).kind === 'AIGateway')) return
     // A tenant that asks for too much is not accepted, and goes on being served with what it may have.
@@ -45,7 +45,7 @@ export class TenantReconciler {
   async reconcileGateway({ live, resource }: Parsed, plan: Plan): Promise<void> {
     if (live.metadata.deletionTimestamp !== undefined || plan.invalid.has(idOf(live))) return
     const { gatewayId } = this.#options
-    const serves = resource?.kind === 'AIGateway' && acceptedGateway(plan)?.metadata.uid === live.metadata.uid
+    const serves = resource?.kind === 'AIGateway' && plan.gateway?.metadata.uid === live.metadata.uid
     const services = serves ? servicesOf(resource, gatewayId) : undefined
     const desired =
       serves && services
@@ -58,7 +58,7 @@ export class TenantReconciler {
   inputFor(tenant: AITenant, gateway: AIGateway, plan: Plan): ChildrenInput {
     const { gatewayId } = this.#options
     const { name } = tenant.metadata
-    const item = plan.items.get(`${name} AITenant ${name}`)
+    const item = plan.items.get(placeName({ tenant: name, kind: 'AITenant', name }))
     return {
       tenant,
       gateway,

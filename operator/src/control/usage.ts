@@ -1,10 +1,11 @@
 // What statuses of virtual keys say of spending (K02). Looked up once a minute; told when a threshold is crossed or a new
 // period begins, else at most every five minutes: a busy key must not mean a write a minute for each of thousands.
+import { partsOfPlace } from '@smartflow/core/compile/status'
 import { formatUSD } from '@smartflow/core/money'
-import type { KeyItem } from '@smartflow/core/snapshot/items'
 import { isRecord, type KubeObject } from '../api/resource-type.ts'
 import type { KeyBudget, Spent } from '../apply/ledger-reader.ts'
 import type { StatusCondition } from '../desired/status.ts'
+import { writtenTime } from '../desired/written-condition.ts'
 import type { Plan } from './loop.ts'
 
 const LOOK_MS = 60_000
@@ -71,9 +72,9 @@ export class Usage {
     const { spent, start } = told.spent
     // A key that nobody has used yet is not worth a write.
     if (before === undefined && spent === 0) return undefined
-    const figure = { spentUSD: formatUSD(spent), ...(start > 0 && { periodStart: timeOf(start) }) }
+    const figure = { spentUSD: formatUSD(spent), ...(start > 0 && { periodStart: writtenTime(start) }) }
     const same = before?.spentUSD === figure.spentUSD && before.periodStart === figure.periodStart
-    return same ? before : { ...figure, observedAt: timeOf(told.at) }
+    return same ? before : { ...figure, observedAt: writtenTime(told.at) }
   }
 
   /** What both depend on beside the key, compared by identity. */
@@ -122,18 +123,9 @@ function keysWithBudget(plan: Plan): Map<string, KeyBudget & { readonly amount: 
   const keys = new Map<string, KeyBudget & { readonly amount: number }>()
   for (const [place, item] of plan.items) {
     if (item.kind !== 'VirtualKey' || item.budget === undefined) continue
-    keys.set(item.name, { tenant: tenantIn(place), name: item.name, ...budgetIn(item.budget) })
+    keys.set(item.name, { tenant: partsOfPlace(place).tenant, name: item.name, ...item.budget })
   }
   return keys
-}
-
-/** The tenant of an item's place, `<tenant> <kind> <name>`. */
-function tenantIn(place: string): string {
-  return place.slice(0, place.indexOf(' '))
-}
-
-function budgetIn({ amount, period }: NonNullable<KeyItem['budget']>): Pick<KeyBudget, 'period'> & { amount: number } {
-  return { amount, period }
 }
 
 function usageIn({ status }: KubeObject): UsageStatus | undefined {
@@ -141,8 +133,4 @@ function usageIn({ status }: KubeObject): UsageStatus | undefined {
   const { spentUSD, periodStart, observedAt } = usage
   if (typeof spentUSD !== 'string' || typeof observedAt !== 'string') return undefined
   return { spentUSD, observedAt, ...(typeof periodStart === 'string' && { periodStart }) }
-}
-
-function timeOf(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')
 }

@@ -59,6 +59,7 @@ function plan(generation: number, digest: string): Plan {
     deleting: new Set(),
     hosts: new Map(),
     items: new Map(),
+    gateway: undefined,
     outcome: { outcome: 'published', version, inForce, wanted: inForce, evictionProblem: undefined },
   }
 }

@@ -2,7 +2,7 @@
 import type { Condition as CompiledCondition } from '@smartflow/core/resources/metadata'
 import { compareVersions } from '@smartflow/core/snapshot/follow'
 import { programmedOf, type ProgrammedInput } from './programmed.ts'
-import { readPrevious, type WrittenCondition } from './written-condition.ts'
+import { readPrevious, type WrittenCondition, writtenTime } from './written-condition.ts'
 
 /** A condition before it has a time. */
 export interface StatusCondition {
@@ -156,7 +156,7 @@ interface Written {
 
 function written(condition: StatusCondition, { observedGeneration, before, now }: Written): WrittenCondition {
   const last = before.find(({ type }) => type === condition.type)
-  const since = last?.status === condition.status ? last.lastTransitionTime : timeOf(now)
+  const since = last?.status === condition.status ? last.lastTransitionTime : writtenTime(now)
   return {
     ...condition,
     message: condition.message.slice(0, MAX_MESSAGE),
@@ -167,11 +167,6 @@ function written(condition: StatusCondition, { observedGeneration, before, now }
 
 /** The API's own limit. */
 const MAX_MESSAGE = 32_768
-
-/** As the API server writes times: whole seconds. */
-function timeOf(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')
-}
 
 function rank(type: string): number {
   const at = ORDER.indexOf(type)

@@ -1,4 +1,4 @@
-// Conditions as they stand in a status, and reading back what was written there before.
+// Conditions and times as they stand in a status, and reading back what was written there before.
 import { z } from 'zod'
 
 const WrittenCondition = z.object({
@@ -16,6 +16,11 @@ const Previous = z.object({
   conditions: z.array(WrittenCondition).catch([]).default([]),
   config: z.object({ epoch: z.int(), generation: z.int(), digest: z.string() }).optional().catch(undefined),
 })
+
+/** A time (milliseconds since the epoch) as the API server writes those of conditions: whole seconds. */
+export function writtenTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')
+}
 
 /** What a status said, as far as it can be read; an object nobody looked at yet has none. */
 export function readPrevious(status: unknown): z.infer<typeof Previous> {
