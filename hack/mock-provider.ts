@@ -1,14 +1,12 @@
 // A provider for `make cluster`: answers chat completions without a model. It listens on an address of this machine that
 // a gateway in a cluster may call, which loopback is not.
 import { createServer } from 'node:http'
-import { networkInterfaces } from 'node:os'
 import { text } from 'node:stream/consumers'
+import { machineAddress } from './machine-address.ts'
 
 /** Undefined on a machine that has no address but loopback. `url` is a base URL. */
 export async function startMockProvider(): Promise<{ url: string; stop: () => Promise<void> } | undefined> {
-  const address = Object.values(networkInterfaces())
-    .flatMap(all => all ?? [])
-    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+  const address = machineAddress()
   if (address === undefined) return undefined
   const server = createServer((request, response) => {
     void text(request).then(body => {

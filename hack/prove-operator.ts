@@ -12,7 +12,7 @@ import {
   changeUnderLoad,
   type ChangeUnderLoadOptions,
 } from '../test/operator/change-under-load.ts'
-import { machineAddress } from '../test/operator/scale-world.ts'
+import { machineAddress } from './machine-address.ts'
 import { type Counts, measureScale, type ScaleReport } from '../test/operator/scale.ts'
 import { startRedis } from './redis.ts'
 

@@ -9,7 +9,8 @@ import { type Answer, ask, chat, get } from '../e2e/calls.ts'
 import { cleanUp, eventually } from '../e2e/gateway.ts'
 import { fresh, price, type Resource, resource, scripted, virtualKey } from '../e2e/resources.ts'
 import { usage, type Upstream, whole } from '../e2e/upstream.ts'
-import { install, type Installed, namespace, startReachableUpstream, SYSTEM } from './installed.ts'
+import { install, type Installed, namespace, SYSTEM } from './installed.ts'
+import { startOutsideUpstream } from './outside-upstream.ts'
 import {
   apply,
   condition,
@@ -76,7 +77,7 @@ describe.skipIf(!inject('cluster'))('an administrator of one tenant', () => {
   ]
 
   beforeAll(async () => {
-    upstream = await startReachableUpstream()
+    upstream = await startOutsideUpstream()
     admin = openRedis(inject('redisUrl'), { name: 'admin' })
     installed = await install(['rights', 'admission'])
     cluster = installed.cluster

@@ -2,6 +2,8 @@
 // reason for programs and a message that says what to do; the objects around them are served as before.
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject } from 'vitest'
+import { DEFINITIONS } from '../../core/src/resources/definitions.ts'
+import type { Kind } from '../../core/src/resources/resource.ts'
 import { type ControlPlane, startControlPlane } from '../../hack/control-plane/control-plane.ts'
 import { cleanUp, eventually, temporary } from '../e2e/gateway.ts'
 import { test } from './cluster-test.ts'
@@ -270,23 +272,14 @@ const BAD: readonly Bad[] = [
   },
 ]
 
-const PLURALS: Readonly<Record<string, string>> = {
-  AIGateway: 'aigateways',
-  AITenant: 'aitenants',
-  AIProvider: 'aiproviders',
-  FallbackChain: 'fallbackchains',
-  Policy: 'policies',
-  VirtualKey: 'virtualkeys',
-}
-
 interface Named {
-  readonly kind: string
+  readonly kind: Kind
   readonly metadata: { readonly name: string; readonly namespace?: string }
 }
 
 const look = (named: object): Promise<Seen | undefined> => {
   const { kind, metadata } = named as Named
-  return see(place.cluster, PLURALS[kind] ?? '', metadata.name, metadata.namespace)
+  return see(place.cluster, DEFINITIONS[kind].plural, metadata.name, metadata.namespace)
 }
 
 describe('an object that cannot be served as it is says why', () => {

@@ -5,7 +5,7 @@ import { startUpstream } from '../../bench/upstream.ts'
 import { startBigStack } from './big-stack.ts'
 import { changeUnderLoad } from './change-under-load.ts'
 import { test } from './cluster-test.ts'
-import { machineAddress } from './scale-world.ts'
+import { machineAddress } from '../../hack/machine-address.ts'
 
 /** What two cores can bear beside everything else; `make prove-operator` does the full figure. */
 const [RATE, SECONDS, CHANGES] = [100, 20, 30]

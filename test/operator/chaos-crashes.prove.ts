@@ -15,7 +15,7 @@ import {
   tenantObjects,
   tokenOf,
   type World,
-  worldOfFile,
+  chaosOfFile,
 } from './chaos-world.ts'
 import { test } from './cluster-test.ts'
 import { type Plane, secretOf, startOperator, startPlane } from './stack.ts'
@@ -26,7 +26,7 @@ const MOST_WRITES = 150
 let planes: Plane[] = []
 let calm: Record<string, unknown> = {}
 
-const held = worldOfFile(async world => {
+const held = chaosOfFile(async world => {
   const operator = await startOperator(world)
   planes = [await startPlane(world), await startPlane(world)]
   calm = await story(world, 'calm', () => new Promise(() => undefined))

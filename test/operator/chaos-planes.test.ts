@@ -1,70 +1,25 @@
 // Data planes in trouble: one that rejects what is published, one that never says a word, and a removal of most keys at once.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import { newSigningKeys } from '../../core/src/snapshot/signing.ts'
 import { addGatewayPod, removePod } from '../../hack/control-plane/gateway-pods.ts'
 import { eventually, temporary } from '../e2e/gateway.ts'
-import { everyPlane, Prober } from './chaos-prober.ts'
-import {
-  allReady,
-  create,
-  createAll,
-  endsAs,
-  endState,
-  isGone,
-  key,
-  remove,
-  tenantObjects,
-  tokenOf,
-  worldOfFile,
-} from './chaos-world.ts'
+import { everyPlane } from './chaos-prober.ts'
+import { gatewaySeen, neverNoticed, TENANT, tenantAtWork, tenantSeen } from './chaos-tenant.ts'
+import { allReady, create, createAll, isGone, key, remove, tokenOf } from './chaos-world.ts'
 import { test } from './cluster-test.ts'
-import {
-  condition,
-  isSaid,
-  mountedKeys,
-  type OperatorProcess,
-  type Plane,
-  see,
-  seeAll,
-  type Seen,
-  startOperator,
-  startPlane,
-} from './stack.ts'
+import { condition, isSaid, mountedKeys, see, seeAll, startOperator, startPlane } from './stack.ts'
 
-const TENANT = 'acme'
-
-let operator: OperatorProcess
-let planes: Plane[] = []
-let calm: Record<string, unknown> = {}
-let prober: Prober
-
-const held = worldOfFile(async world => {
-  operator = await startOperator(world)
-  planes = [await startPlane(world), await startPlane(world)]
-  await createAll(world, tenantObjects(TENANT, ['app', 'web']))
-  await allReady(world, { log: () => operator.log() })
-  calm = await endState(world, TENANT)
-})
-
-const tenantSeen = (): Promise<Seen | undefined> => see(held.world.cluster, 'aitenants', TENANT)
-const gatewaySeen = (): Promise<Seen | undefined> => see(held.world.cluster, 'aigateways', 'main', held.world.namespace)
+const held = tenantAtWork()
 
 describe('data planes in trouble', { timeout: 60_000 }, () => {
-  beforeEach(async () => {
-    prober = new Prober(() => planes).watch(await tokenOf(held.world, TENANT, 'app'))
-  })
-  afterEach(async () => {
-    await allReady(held.world, { log: () => operator.log() })
-    await endsAs(held.world, TENANT, calm)
-    expect(await prober.stop()).toEqual([])
-  })
+  neverNoticed(held)
 
   test('one that does not believe the signature is named with its reason, the others serve on', async ({
     cluster: _,
   }) => {
-    const { world } = held
+    const { world, planes } = held
     const keysDir = join(temporary(), 'other-keys')
     mkdirSync(keysDir)
     writeFileSync(join(keysDir, 'master.key'), readFileSync(join(await mountedKeys(world), 'master.key')))
@@ -75,11 +30,11 @@ describe('data planes in trouble', { timeout: 60_000 }, () => {
       () => 'never up',
     )
     await eventually('the tenant names it', async () =>
-      isSaid(await tenantSeen(), 'Programmed', 'False', 'DataPlaneRejected'),
+      isSaid(await tenantSeen(held), 'Programmed', 'False', 'DataPlaneRejected'),
     )
-    const said = condition(await tenantSeen(), 'Programmed')?.message ?? ''
+    const said = condition(await tenantSeen(held), 'Programmed')?.message ?? ''
     expect(said).toMatch(/2 of 3 pods serve it; refused by smartflow-gateway-\d+: .*sign/)
-    expect((await gatewaySeen())?.status?.['dataPlane']).toMatchObject({ ready: 3, current: 2, rejected: 1 })
+    expect((await gatewaySeen(held))?.status?.['dataPlane']).toMatchObject({ ready: 3, current: 2, rejected: 1 })
     const pod = /refused by (\S+):/.exec(said)?.[1] ?? ''
     await create(world, key(TENANT, 'meanwhile'))
     await everyPlane(planes, await tokenOf(world, TENANT, 'meanwhile'), 200)
@@ -92,14 +47,14 @@ describe('data planes in trouble', { timeout: 60_000 }, () => {
   test('one that is ready and says nothing is named, and keeps deleted keys until it is gone', async ({
     cluster: _,
   }) => {
-    const { world } = held
+    const { world, planes } = held
     await create(world, key(TENANT, 'kept'))
     const token = await tokenOf(world, TENANT, 'kept')
     await everyPlane(planes, token, 200)
     const labels = { 'app.kubernetes.io/name': 'smartflow', 'app.kubernetes.io/component': 'gateway' }
     await addGatewayPod(world.cluster, { namespace: world.namespace, name: 'silent', labels, ip: '10.244.200.1' })
     await eventually('it is named', async () => {
-      const said = condition(await tenantSeen(), 'Programmed')
+      const said = condition(await tenantSeen(held), 'Programmed')
       return said?.status === 'False' && said.reason === 'PartiallyProgrammed' && said.message.includes('silent')
     })
     await remove(world, 'virtualkeys', 'kept', TENANT)
@@ -113,7 +68,7 @@ describe('data planes in trouble', { timeout: 60_000 }, () => {
   })
 
   test('most keys go at once: held back, looked at again, and let go', async ({ cluster: _ }) => {
-    const { world } = held
+    const { world, planes } = held
     const many = Array.from({ length: 24 }, (_each, at) => `many-${at}`)
     await createAll(
       world,
@@ -123,11 +78,11 @@ describe('data planes in trouble', { timeout: 60_000 }, () => {
     const token = await tokenOf(world, TENANT, 'many-0')
     await everyPlane(planes, token, 200)
     // While nobody looks, so that the next operator sees all of it at once.
-    await operator.stop()
+    await held.operator.stop()
     for (const name of many) await remove(world, 'virtualkeys', name, TENANT)
-    operator = await startOperator(world)
+    held.operator = await startOperator(world)
     await everyPlane(planes, token, 401)
     await eventually('all of them are gone', async () => (await seeAll(world.cluster, 'virtualkeys')).length === 2)
-    expect(operator.log()).toMatch(/held back: \d+ of \d+ objects would go at once/)
+    expect(held.operator.log()).toMatch(/held back: \d+ of \d+ objects would go at once/)
   })
 })

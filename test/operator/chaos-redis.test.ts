@@ -4,51 +4,16 @@ import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect } from 'vitest'
 import { eventually } from '../e2e/gateway.ts'
 import { Prober, everyPlane, servedBy } from './chaos-prober.ts'
-import {
-  allReady,
-  create,
-  createAll,
-  endsAs,
-  endState,
-  isGone,
-  key,
-  remove,
-  tenantObjects,
-  tokenOf,
-  worldOfFile,
-} from './chaos-world.ts'
+import { gatewaySeen, TENANT, tenantAtWork, tenantSeen } from './chaos-tenant.ts'
+import { allReady, create, endsAs, isGone, key, remove, tokenOf } from './chaos-world.ts'
 import { test } from './cluster-test.ts'
-import {
-  condition,
-  isSaid,
-  type OperatorProcess,
-  type Plane,
-  see,
-  type Seen,
-  startOperator,
-  startPlane,
-} from './stack.ts'
+import { condition, isSaid, see, startOperator, startPlane } from './stack.ts'
 
-const TENANT = 'acme'
-
-let operator: OperatorProcess
-let planes: Plane[] = []
+const held = tenantAtWork()
 let prober: Prober
-let calm: Record<string, unknown> = {}
-
-const held = worldOfFile(async world => {
-  operator = await startOperator(world)
-  planes = [await startPlane(world), await startPlane(world)]
-  await createAll(world, tenantObjects(TENANT, ['app', 'web']))
-  await allReady(world, { log: () => operator.log() })
-  calm = await endState(world, TENANT)
-})
-
-const gatewaySeen = (): Promise<Seen | undefined> => see(held.world.cluster, 'aigateways', 'main', held.world.namespace)
-const tenantSeen = (): Promise<Seen | undefined> => see(held.world.cluster, 'aitenants', TENANT)
 
 const newest = async (): Promise<{ epoch: number; generation: number }> => {
-  const all = await Promise.all(planes.map(servedBy))
+  const all = await Promise.all(held.planes.map(servedBy))
   const [first] = all.map(({ epoch, generation }) => ({ epoch: epoch ?? 0, generation: generation ?? 0 }))
   if (first === undefined) throw new Error('there are no planes')
   return first
@@ -56,10 +21,10 @@ const newest = async (): Promise<{ epoch: number; generation: number }> => {
 
 /** Everything is Ready, as at first, and every plane serves what the AIGateway says. */
 async function isWell(): Promise<void> {
-  await allReady(held.world, { log: () => operator.log() })
+  await allReady(held.world, { log: () => held.operator.log() })
   await eventually('every plane serves what is said', async () => {
-    const config = (await gatewaySeen())?.status?.config
-    const all = await Promise.all(planes.map(servedBy))
+    const config = (await gatewaySeen(held))?.status?.config
+    const all = await Promise.all(held.planes.map(servedBy))
     return all.every(({ epoch, generation, digest, problem }) => {
       const same = epoch === config?.epoch && generation === config.generation && digest === config.digest
       return same && problem === null
@@ -87,7 +52,7 @@ async function withRedis<T>(work: (redis: Redis) => Promise<T>): Promise<T> {
 
 describe('the configuration store', { timeout: 60_000 }, () => {
   beforeEach(async () => {
-    prober = new Prober(() => planes)
+    prober = new Prober(() => held.planes)
     prober.watch(await tokenOf(held.world, TENANT, 'app'), await tokenOf(held.world, TENANT, 'web'))
   })
   afterEach(async () => {
@@ -97,32 +62,32 @@ describe('the configuration store', { timeout: 60_000 }, () => {
       await isGone(held.world, TENANT, name)
     }
     await isWell()
-    await endsAs(held.world, TENANT, calm)
+    await endsAs(held.world, TENANT, held.calm)
   })
 
   test('is away: planes serve on, statuses say so and are not written over and over', async ({ cluster: _ }) => {
     const before = await newest()
     await held.world.redis.stop()
     await eventually('the AIGateway tells it', async () => {
-      const seen = await gatewaySeen()
+      const seen = await gatewaySeen(held)
       return isSaid(seen, 'ConfigStoreReady', 'False', 'StoreUnavailable') && isSaid(seen, 'Programmed', 'Unknown')
     })
     await eventually('so does the tenant', async () =>
-      isSaid(await tenantSeen(), 'Programmed', 'Unknown', 'StoreUnavailable'),
+      isSaid(await tenantSeen(held), 'Programmed', 'Unknown', 'StoreUnavailable'),
     )
-    const told = await Promise.all([gatewaySeen(), tenantSeen()])
+    const told = await Promise.all([gatewaySeen(held), tenantSeen(held)])
     // A key that comes meanwhile waits, and nothing is written again of what is known.
     const token = await newKey('late')
     await eventually('the key tells it too', async () => {
       const seen = await see(held.world.cluster, 'virtualkeys', 'late', TENANT)
       return condition(seen, 'Programmed')?.reason === 'StoreUnavailable'
     })
-    const later = await Promise.all([gatewaySeen(), tenantSeen()])
+    const later = await Promise.all([gatewaySeen(held), tenantSeen(held)])
     expect(later.map(seen => seen?.metadata.resourceVersion)).toEqual(told.map(seen => seen?.metadata.resourceVersion))
-    await everyPlane(planes, token, 401)
+    await everyPlane(held.planes, token, 401)
     await held.world.redis.restart()
     // It kept nothing: what comes now is above what the planes have.
-    await everyPlane(planes, token, 200)
+    await everyPlane(held.planes, token, 200)
     const after = await newest()
     expect(after.epoch).toBeGreaterThan(before.epoch)
     expect(after.generation).toBeGreaterThan(before.generation)
@@ -142,7 +107,7 @@ describe('the configuration store', { timeout: 60_000 }, () => {
   test('is rolled back: the next publication goes above what planes have', async ({ cluster: _ }) => {
     const dump = await withRedis(dumpOf)
     const token = await newKey('newer')
-    await everyPlane(planes, token, 200)
+    await everyPlane(held.planes, token, 200)
     const before = await newest()
     prober.watch(token)
     await withRedis(redis => restore(redis, dump))
@@ -155,12 +120,12 @@ describe('the configuration store', { timeout: 60_000 }, () => {
   test('is rolled back while no operator runs', async ({ cluster: _ }) => {
     const dump = await withRedis(dumpOf)
     const token = await newKey('newest')
-    await everyPlane(planes, token, 200)
+    await everyPlane(held.planes, token, 200)
     prober.watch(token)
     const before = await newest()
-    await operator.stop()
+    await held.operator.stop()
     await withRedis(redis => restore(redis, dump))
-    operator = await startOperator(held.world)
+    held.operator = await startOperator(held.world)
     await eventually('it is published above', async () => (await newest()).epoch > before.epoch, 20_000)
   })
 

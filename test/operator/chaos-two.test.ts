@@ -1,106 +1,67 @@
 // Two operators at once: one leads, another takes over, and two that both believe to lead never mix what they publish.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import { eventually } from '../e2e/gateway.ts'
-import { everyPlane, Prober, servedBy } from './chaos-prober.ts'
-import {
-  allReady,
-  create,
-  createAll,
-  endsAs,
-  endState,
-  isGone,
-  key,
-  remove,
-  tenantObjects,
-  tokenOf,
-  worldOfFile,
-} from './chaos-world.ts'
+import { everyPlane, servedBy } from './chaos-prober.ts'
+import { comesAndGoes, neverNoticed, TENANT, tenantAtWork } from './chaos-tenant.ts'
+import { allReady, create, isGone, key, remove, tokenOf } from './chaos-world.ts'
 import { test } from './cluster-test.ts'
-import { type OperatorProcess, type Plane, startOperator, startPlane } from './stack.ts'
+import { type OperatorProcess, startOperator } from './stack.ts'
 
-const TENANT = 'acme'
 /** Of the lease, and of one attempt after it. */
 const TAKE_OVER_MS = 15_000 + 4_000
 
-let first: OperatorProcess
-let planes: Plane[] = []
-let calm: Record<string, unknown> = {}
-let prober: Prober
-
-const held = worldOfFile(async world => {
-  first = await startOperator(world)
-  planes = [await startPlane(world), await startPlane(world)]
-  await createAll(world, tenantObjects(TENANT, ['app', 'web']))
-  await allReady(world, { log: () => first.log() })
-  calm = await endState(world, TENANT)
-})
+const held = tenantAtWork()
 
 const leads = (operator: OperatorProcess): boolean => operator.log().includes('this operator leads')
 
-async function served(name: string, ms?: number): Promise<void> {
-  const { world } = held
-  await create(world, key(TENANT, name))
-  await allReady(world, { tenant: TENANT, ...(ms !== undefined && { ms }) })
-  const token = await tokenOf(world, TENANT, name)
-  await everyPlane(planes, token, 200)
-  await remove(world, 'virtualkeys', name, TENANT)
-  await everyPlane(planes, token, 401)
-  await isGone(world, TENANT, name)
-}
+const served = (name: string): Promise<void> => comesAndGoes(held, name, () => allReady(held.world, { tenant: TENANT }))
 
 describe('two operators', { timeout: 90_000 }, () => {
-  beforeEach(async () => {
-    prober = new Prober(() => planes).watch(await tokenOf(held.world, TENANT, 'app'))
-  })
-  afterEach(async () => {
-    await allReady(held.world)
-    await endsAs(held.world, TENANT, calm)
-    expect(await prober.stop()).toEqual([])
-  })
+  neverNoticed(held)
 
   test('one waits, and takes over at once from one that stops in order', async ({ cluster: _ }) => {
     const second = await startOperator(held.world)
     await served('waiting')
     expect(leads(second)).toBe(false)
     const stoppedAt = Date.now()
-    const stopped = first.stop()
+    const stopped = held.operator.stop()
     // One interval of attempts, with its jitter.
     await eventually('the second leads', () => leads(second), 5_000)
     await stopped
     expect(Date.now() - stoppedAt).toBeLessThan(5_000)
     await served('handed-over')
-    first = second
+    held.operator = second
   })
 
   test('one takes over from one that was killed, when its lease is over', async ({ cluster: _ }) => {
     const second = await startOperator(held.world)
     await eventually('it has seen the lease', () => second.log().includes('watching'))
     const killedAt = Date.now()
-    await first.kill()
+    await held.operator.kill()
     await create(held.world, key(TENANT, 'orphan'))
     await eventually('the second leads', () => leads(second), TAKE_OVER_MS)
     expect(Date.now() - killedAt).toBeGreaterThan(5_000)
-    await everyPlane(planes, await tokenOf(held.world, TENANT, 'orphan'), 200)
+    await everyPlane(held.planes, await tokenOf(held.world, TENANT, 'orphan'), 200)
     await remove(held.world, 'virtualkeys', 'orphan', TENANT)
     await isGone(held.world, TENANT, 'orphan')
-    first = second
+    held.operator = second
   })
 
   test('of two that both believe to lead, the fenced one ends', async ({ cluster: _ }) => {
-    await first.stop()
+    await held.operator.stop()
     const env = { SMARTFLOW_LEADER_ELECTION: 'false' }
     const pair = [await startOperator(held.world, { env }), await startOperator(held.world, { env })]
     const digests = new Set<string | null>()
     const ended = new AbortController()
     const watching = (async () => {
       while (!ended.signal.aborted) {
-        for (const plane of planes) digests.add((await servedBy(plane)).digest)
+        for (const plane of held.planes) digests.add((await servedBy(plane)).digest)
         await sleep(25)
       }
     })()
     await create(held.world, key(TENANT, 'split'))
-    await everyPlane(planes, await tokenOf(held.world, TENANT, 'split'), 200)
+    await everyPlane(held.planes, await tokenOf(held.world, TENANT, 'split'), 200)
     // Both have looked at the store by now; two that say the same need not find one another out before something changes.
     await create(held.world, key(TENANT, 'again'))
     const ends = pair.map(async operator => ((await operator.exited) === 0 ? undefined : operator))
@@ -112,9 +73,9 @@ describe('two operators', { timeout: 90_000 }, () => {
     expect(await loser?.exited).toBe(1)
     expect(loser?.log()).toContain('another writer took this gateway over')
     const [winner] = pair.filter(operator => operator !== loser)
-    await everyPlane(planes, await tokenOf(held.world, TENANT, 'again'), 200)
+    await everyPlane(held.planes, await tokenOf(held.world, TENANT, 'again'), 200)
     await allReady(held.world)
-    const [a, b] = await Promise.all(planes.map(servedBy))
+    const [a, b] = await Promise.all(held.planes.map(servedBy))
     expect([a?.digest, a?.epoch, a?.generation]).toEqual([b?.digest, b?.epoch, b?.generation])
     ended.abort()
     await watching
@@ -125,6 +86,6 @@ describe('two operators', { timeout: 90_000 }, () => {
       await isGone(held.world, TENANT, name)
     }
     await winner?.stop()
-    first = await startOperator(held.world)
+    held.operator = await startOperator(held.world)
   })
 })

@@ -1,51 +1,26 @@
 // A world to break: a control plane and a Redis of the test's own, a tenant's objects, and what all of it comes to in the
 // end, so that a run with trouble can be compared with one without.
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, inject } from 'vitest'
+import { expect } from 'vitest'
+import type { Kind } from '../../core/src/resources/resource.ts'
 import { TOKEN_SECRET_KEY } from '../../core/src/resources/virtual-key.ts'
-import { type ControlPlane, startControlPlane } from '../../hack/control-plane/control-plane.ts'
-import { type RedisServer, startRedis } from '../../hack/redis.ts'
-import { cleanUp, eventually, temporary } from '../e2e/gateway.ts'
-import { applyOwnDefinitions } from './own-definitions.ts'
-import { condition, createGatewayService, endOperators, isSaid, type Place, secretOf, see, seeAll } from './stack.ts'
+import { pathOf, typeOf } from '../../operator/src/api/resource-type.ts'
+import { eventually } from '../e2e/gateway.ts'
+import { condition, isSaid, type Place, secretOf, see, seeAll } from './stack.ts'
+import { NAMESPACE, type World as Whole, worldOfFile } from './world.ts'
 
 const API = '/apis/smartflow.dev/v1alpha1'
-/** The gateway's namespace, and its name in Redis. */
-const NAMESPACE = 'smartflow-system'
-const GATEWAY = 'smartflow'
 
-/** What a file of tests has for itself. */
-export interface World extends Place {
-  readonly cluster: ControlPlane
-  /** Where the control plane keeps its certificates. */
-  readonly dir: string
-  readonly redis: RedisServer
-}
+/** What a file of tests has for itself, as a place too. */
+export type World = Place & Pick<Whole, 'cluster' | 'dir' | 'redis'>
 
-/** Starts a world before the tests of a file and ends it after them; `begun` makes what all of them need. */
-export function worldOfFile(begun: (world: World) => Promise<void> = async () => undefined): { readonly world: World } {
+/** Registers a world for the tests of a file; `begun` makes what all of them need. */
+export function chaosOfFile(begun: (world: World) => Promise<void> = async () => undefined): { readonly world: World } {
   let made: World | undefined
-  beforeAll(async () => {
-    if (!inject('cluster') || inject('redisUrl') === '') return
-    const dir = join(temporary(), 'control-plane')
-    const [cluster, redis] = await Promise.all([
-      startControlPlane({ dir }),
-      startRedis({ dir: join(temporary(), 'redis'), persist: false }, { ...process.env, REDIS_URL: undefined }),
-    ])
-    const world = { cluster, dir, redis, namespace: NAMESPACE, gateway: GATEWAY, redisUrl: redis.url }
-    made = world
-    await applyOwnDefinitions(cluster)
-    await create(world, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } })
-    await createGatewayService(world)
-    await create(world, gatewayObject())
-    await begun(world)
-  }, 180_000)
-  afterAll(async () => {
-    await endOperators()
-    await cleanUp()
-    await made?.redis.stop('SIGKILL')
-    await made?.cluster.stop()
-  }, 60_000)
+  worldOfFile(async ({ place, cluster, dir, redis }) => {
+    made = { ...place, cluster, dir, redis }
+    await create(made, gatewayObject())
+    await begun(made)
+  }, [])
   return {
     get world() {
       if (made === undefined) throw new Error('the world is not there')
@@ -68,18 +43,8 @@ export interface Made {
   readonly spec?: object
 }
 
-const PLURALS = {
-  Namespace: 'namespaces',
-  AIGateway: 'aigateways',
-  AITenant: 'aitenants',
-  AIProvider: 'aiproviders',
-  FallbackChain: 'fallbackchains',
-  Policy: 'policies',
-  VirtualKey: 'virtualkeys',
-} as const
-
 /** An object of ours; in no namespace: cluster-scoped. */
-function made(kind: keyof typeof PLURALS, name: string, namespace: string | undefined, spec: object): Made {
+function made(kind: Kind, name: string, namespace: string | undefined, spec: object): Made {
   const metadata = { name, ...(namespace !== undefined && { namespace }) }
   return { apiVersion: 'smartflow.dev/v1alpha1', kind, metadata, spec }
 }
@@ -87,10 +52,8 @@ function made(kind: keyof typeof PLURALS, name: string, namespace: string | unde
 /** Creates an object. Throws with what the API server says against it. */
 export async function create({ cluster }: Place, object: Made): Promise<void> {
   const { kind, metadata } = object
-  const plural = Object.entries(PLURALS).find(([name]) => name === kind)?.[1] ?? ''
-  const base = kind === 'Namespace' ? '/api/v1' : API
-  const where = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`
-  const { code, body } = await cluster.request('POST', `${base}${where}/${plural}`, { body: object })
+  const path = pathOf({ type: typeOf(object), namespace: metadata.namespace })
+  const { code, body } = await cluster.request('POST', path, { body: object })
   if (code !== 201) throw new Error(`${kind} ${metadata.name}: the API server said ${code}: ${JSON.stringify(body)}`)
 }
 
@@ -195,7 +158,10 @@ export async function isGone({ cluster }: Place, tenant: string, name: string, m
 /* -------------------------------------------------------------- end state */
 
 /** A tenant's objects without what differs from run to run: times, versions, digests, random ids, the tenant's own name. */
-export async function endState({ cluster, namespace }: Place, tenant: string): Promise<Record<string, unknown>> {
+export async function endState(
+  { cluster, namespace, gateway }: Place,
+  tenant: string,
+): Promise<Record<string, unknown>> {
   const state: Record<string, unknown> = {}
   for (const plural of TENANT_PLURALS) {
     for (const { metadata, spec, status } of await seeAll(cluster, plural)) {
@@ -213,7 +179,7 @@ export async function endState({ cluster, namespace }: Place, tenant: string): P
   for (const { metadata, spec } of body.items) {
     // The name ends with a digest of the tenant's.
     const name = metadata.name.replace(new RegExp(`${tenant}-[0-9a-f]+`), 'TENANT')
-    if (name === `sf-${GATEWAY}` || name.includes('TENANT')) state[`networkpolicy/${name}`] = settled(spec, tenant)
+    if (name === `sf-${gateway}` || name.includes('TENANT')) state[`networkpolicy/${name}`] = settled(spec, tenant)
   }
   return state
 }

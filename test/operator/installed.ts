@@ -1,7 +1,6 @@
 // An installation by the chart on a control plane of its own: its rights, its admission policies and its sidecars, with
 // an operator that runs under the chart's ServiceAccount. Nothing of it may do more than the chart says.
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
-import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { inject } from 'vitest'
 import { type ControlPlane, startControlPlane } from '../../hack/control-plane/control-plane.ts'
@@ -9,7 +8,6 @@ import type { Cluster } from '../../hack/control-plane/cluster.ts'
 import { loadCrds } from '../../hack/control-plane/crds.ts'
 import { temporary } from '../e2e/gateway.ts'
 import { fresh } from '../e2e/resources.ts'
-import { startUpstream, type Upstream } from '../e2e/upstream.ts'
 import { CHART, helm, objectsOf, type Rendered } from './helm.ts'
 import { NGINX_GATEWAY_DEFINITIONS } from './nginx-gateway-crds.ts'
 import { applyOwnDefinitions } from './own-definitions.ts'
@@ -102,12 +100,4 @@ function kubeconfigOf({ address: { server, ca } }: Cluster, token: string): stri
   const file = join(temporary(), 'kubeconfig')
   writeFileSync(file, JSON.stringify(config), { mode: 0o600 })
   return file
-}
-
-/** A provider that an AIProvider of a cluster may name: the loopback address is refused to those. */
-export async function startReachableUpstream(): Promise<Upstream> {
-  const addresses = Object.values(networkInterfaces()).flatMap(list => list ?? [])
-  const own = addresses.find(({ family, internal }) => family === 'IPv4' && !internal)
-  if (own === undefined) throw new Error('This machine has no IPv4 address beside the loopback one')
-  return await startUpstream(undefined, undefined, own.address)
 }

@@ -1,12 +1,13 @@
 // A key's token is replaced in time: the new one works at once, the one before until its end, and neither is ever seen
 // outside its Secret.
-import { afterAll, beforeAll, expect } from 'vitest'
+import { afterAll, expect } from 'vitest'
 import { StoreConnection } from '../../operator/src/apply/redis.ts'
 import { ask, chat } from '../e2e/calls.ts'
 import { eventually } from '../e2e/gateway.ts'
 import type { Upstream } from '../e2e/upstream.ts'
 import { verifies } from '../requirements.ts'
 import { test } from './cluster-test.ts'
+import { startOutsideUpstream } from './outside-upstream.ts'
 import {
   apply,
   isSaid,
@@ -18,47 +19,23 @@ import {
   startOperator,
   startPlane,
 } from './stack.ts'
-import {
-  KINDS,
-  kubectl,
-  patchSpec,
-  pathOf,
-  request,
-  startOutsideUpstream,
-  startWorld,
-  TENANT,
-  useUpstream,
-  type World,
-  yamlOf,
-} from './world.ts'
+import { KINDS, kubectl, patchSpec, pathOf, request, TENANT, useUpstream, worldOfFile, yamlOf } from './world.ts'
 
 const SECRET = `/api/v1/namespaces/${TENANT}/secrets/checkout-key`
 /** How long the token before stays good in this test. */
 const OVERLAP_MS = 10_000
 
-let world: World | undefined
 let operator: OperatorProcess
 let planes: readonly Plane[]
 let upstream: Upstream
 const tokens: string[] = []
 
-beforeAll(async () => {
-  world = await startWorld()
+const here = worldOfFile(async ({ place }) => {
   upstream = await startOutsideUpstream()
-  if (world === undefined) return
-  operator = await startOperator(world.place)
-  planes = [await startPlane(world.place), await startPlane(world.place)]
-}, 180_000)
-
-afterAll(async () => {
-  await world?.end()
-  await upstream?.close()
+  operator = await startOperator(place)
+  planes = [await startPlane(place), await startPlane(place)]
 })
-
-function here(): World {
-  if (world === undefined) throw new Error('there is no control plane')
-  return world
-}
+afterAll(() => upstream?.close())
 
 const secret = async (): Promise<Record<string, string>> =>
   (await secretOf(here().cluster, TENANT, 'checkout-key')) ?? {}

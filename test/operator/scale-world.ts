@@ -1,5 +1,4 @@
 // Objects of a large installation: tenants with a namespace each, and in it a provider, chains and keys.
-import { networkInterfaces } from 'node:os'
 
 /** How much there is in all; chains and keys are spread over the tenants. */
 export interface ScaleSize {
@@ -98,14 +97,4 @@ export function keyOf(number: number, size: ScaleSize): WrittenObject {
 
 function object(kind: string, metadata: WrittenObject['metadata'], spec: object): WrittenObject {
   return { apiVersion: API, kind, metadata, spec }
-}
-
-/**
- * An address of this machine that is not the loopback one, for a provider in a cluster: loopback ones are refused there.
- * Undefined on a machine without a network.
- */
-export function machineAddress(): string | undefined {
-  const all = Object.values(networkInterfaces()).flatMap(list => list ?? [])
-  return all.find(({ family, internal, address }) => family === 'IPv4' && !internal && !address.startsWith('169.254.'))
-    ?.address
 }

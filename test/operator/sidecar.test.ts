@@ -10,7 +10,8 @@ import { cleanUp, eventually, type GatewayProcess, startGateway, temporary } fro
 import { fresh, resource, scripted, virtualKey } from '../e2e/resources.ts'
 import type { Upstream } from '../e2e/upstream.ts'
 import { redisUser } from '../redis-acl.ts'
-import { install, type Installed, namespace, startReachableUpstream, SYSTEM } from './installed.ts'
+import { install, type Installed, namespace, SYSTEM } from './installed.ts'
+import { startOutsideUpstream } from './outside-upstream.ts'
 import {
   apply,
   condition,
@@ -37,7 +38,7 @@ describe.skipIf(!inject('cluster'))('sidecars of a tenant', () => {
   let sidecar: GatewayProcess
 
   beforeAll(async () => {
-    upstream = await startReachableUpstream()
+    upstream = await startOutsideUpstream()
     admin = openRedis(redisUrl, { name: 'admin' })
     installed = await install(['rights', 'admission', 'sidecar'], {
       sidecar: { enabled: true, image: 'smartflow:test' },

@@ -2,7 +2,7 @@
 // Helm) and Argo CD's health script. And a tenant whose certificate never comes.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect } from 'vitest'
+import { afterAll, expect } from 'vitest'
 import { parse } from 'yaml'
 import { argoHealth, kstatus } from '../../hack/control-plane/judges.ts'
 import { ask, chat } from '../e2e/calls.ts'
@@ -10,6 +10,7 @@ import { eventually } from '../e2e/gateway.ts'
 import type { Upstream } from '../e2e/upstream.ts'
 import { verifies } from '../requirements.ts'
 import { test } from './cluster-test.ts'
+import { startOutsideUpstream } from './outside-upstream.ts'
 import {
   apply,
   condition,
@@ -29,38 +30,25 @@ import {
   kubectl,
   NAMESPACE,
   SERVED,
-  startOutsideUpstream,
-  startWorld,
   TENANT,
   untilAll,
   untilChildren,
   useUpstream,
-  type World,
+  worldOfFile,
   yamlOf,
 } from './world.ts'
 
 const ARGO = join(import.meta.dirname, '../../docs/gitops/argocd-cm.yaml')
 const { data } = parse(readFileSync(ARGO, 'utf8')) as { data: Record<string, string> }
 
-let world: World | undefined
 let operator: OperatorProcess
 let plane: Plane
 let upstream: Upstream
 
-beforeAll(async () => {
-  world = await startWorld()
+const here = worldOfFile(async () => {
   upstream = await startOutsideUpstream()
-}, 180_000)
-
-afterAll(async () => {
-  await world?.end()
-  await upstream?.close()
 })
-
-function here(): World {
-  if (world === undefined) throw new Error('there is no control plane')
-  return world
-}
+afterAll(() => upstream?.close())
 
 type Judged = Record<string, { kstatus: string; argo: string | undefined }>
 

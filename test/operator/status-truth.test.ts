@@ -1,5 +1,5 @@
 // Statuses say what is so: which pods serve an object, who has a host name, and what is made for a tenant and goes with it.
-import { afterAll, beforeAll, expect } from 'vitest'
+import { afterAll, expect } from 'vitest'
 import { addGatewayPod, removePod } from '../../hack/control-plane/gateway-pods.ts'
 import { eventually } from '../e2e/gateway.ts'
 import { verifies } from '../requirements.ts'
@@ -23,10 +23,9 @@ import {
   NAMESPACE,
   patchSpec,
   pathOf,
-  startWorld,
   untilAll,
   untilChildren,
-  type World,
+  worldOfFile,
   yamlOf,
 } from './world.ts'
 
@@ -34,25 +33,14 @@ import {
 const ACK_TIMEOUT = '10s'
 const LABELS = { 'app.kubernetes.io/name': 'smartflow', 'app.kubernetes.io/component': 'gateway' }
 
-let world: World | undefined
 let operator: OperatorProcess
 let plane: Plane
 
-beforeAll(async () => {
-  world = await startWorld()
-  if (world === undefined) return
-  operator = await startOperator(world.place)
-}, 180_000)
-
-afterAll(async () => {
-  if (plane !== undefined) process.kill(plane.pid, 'SIGCONT')
-  await world?.end()
+const here = worldOfFile(async ({ place }) => {
+  operator = await startOperator(place)
 })
-
-function here(): World {
-  if (world === undefined) throw new Error('there is no control plane')
-  return world
-}
+// A stopped process does not end.
+afterAll(() => plane !== undefined && process.kill(plane.pid, 'SIGCONT'))
 
 /** The gateway, once its condition is so; the message of the condition has to match. */
 async function gatewaySays(status: string, reason: string, message: RegExp): Promise<Seen> {

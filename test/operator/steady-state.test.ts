@@ -1,6 +1,6 @@
 // When nothing changes, nothing is written: not by looking again, not by a fresh operator, not because the API server fills
 // defaults in, and not because somebody else writes beside the operator.
-import { afterAll, beforeAll, expect } from 'vitest'
+import { expect } from 'vitest'
 import type { Cluster } from '../../hack/control-plane/cluster.ts'
 import { get } from '../e2e/calls.ts'
 import { eventually } from '../e2e/gateway.ts'
@@ -16,36 +16,23 @@ import {
   patchSpec,
   pathOf,
   request,
-  startWorld,
   TENANT,
   untilAll,
   untilChildren,
-  type World,
+  worldOfFile,
   yamlOf,
 } from './world.ts'
 
 /** Turns of the loop without a change, five seconds apart: each compares everything anew. */
 const TURNS = 2
 
-let world: World | undefined
 let operator: OperatorProcess
 
-beforeAll(async () => {
-  world = await startWorld()
-  if (world === undefined) return
-  operator = await startOperator(world.place)
-  await startPlane(world.place)
-  await startPlane(world.place)
-}, 180_000)
-
-afterAll(async () => {
-  await world?.end()
+const here = worldOfFile(async ({ place }) => {
+  operator = await startOperator(place)
+  await startPlane(place)
+  await startPlane(place)
 })
-
-function here(): World {
-  if (world === undefined) throw new Error('there is no control plane')
-  return world
-}
 
 /** Versions of all that the operator could have written, by kind and name. */
 async function versions(cluster: Cluster): Promise<Record<string, string>> {

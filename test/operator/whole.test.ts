@@ -1,6 +1,6 @@
 // The whole control plane on a real API server: samples applied with kubectl become Ready, calls go through data planes
 // with keys from generated Secrets, and a deleted key is refused within two seconds.
-import { afterAll, beforeAll, expect } from 'vitest'
+import { afterAll, expect } from 'vitest'
 import { kstatus } from '../../hack/control-plane/judges.ts'
 import { ask, chat } from '../e2e/calls.ts'
 import { eventually } from '../e2e/gateway.ts'
@@ -8,6 +8,7 @@ import { recordOf } from '../e2e/observe.ts'
 import type { Upstream } from '../e2e/upstream.ts'
 import { verifies } from '../requirements.ts'
 import { test } from './cluster-test.ts'
+import { startOutsideUpstream } from './outside-upstream.ts'
 import {
   apply,
   condition,
@@ -26,39 +27,24 @@ import {
   childrenOf,
   kubectl,
   request,
-  startOutsideUpstream,
-  startWorld,
   TENANT,
   untilAll,
   untilChildren,
   useUpstream,
-  type World,
+  worldOfFile,
   yamlOf,
 } from './world.ts'
 
-let world: World | undefined
 let operator: OperatorProcess
 let planes: readonly Plane[]
 let upstream: Upstream
 
-beforeAll(async () => {
-  world = await startWorld()
-  if (world === undefined) return
-  operator = await startOperator(world.place)
-  planes = [await startPlane(world.place), await startPlane(world.place)]
+const here = worldOfFile(async ({ place }) => {
+  operator = await startOperator(place)
+  planes = [await startPlane(place), await startPlane(place)]
   upstream = await startOutsideUpstream()
-}, 180_000)
-
-afterAll(async () => {
-  await world?.end()
-  await upstream?.close()
 })
-
-/** The test's world; tests that get here have one. */
-function here(): World {
-  if (world === undefined) throw new Error('there is no control plane')
-  return world
-}
+afterAll(() => upstream?.close())
 
 const tokenOf = async (key: string): Promise<string> =>
   await eventually(`the token of ${key}`, async () => {

@@ -1,15 +1,14 @@
 // A control plane of a test file's own with the product's definitions and the gateway's Service, and the parts that
 // cert-manager and an ingress controller would play on it.
-import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { inject } from 'vitest'
+import { afterAll, beforeAll, inject } from 'vitest'
 import type { Cluster } from '../../hack/control-plane/cluster.ts'
 import { type ControlPlane, startControlPlane } from '../../hack/control-plane/control-plane.ts'
 import { type CrdSource, loadCrds } from '../../hack/control-plane/crds.ts'
+import { type RedisServer, startRedis } from '../../hack/redis.ts'
 import { cleanUp, eventually, temporary } from '../e2e/gateway.ts'
-import { completionsDoor, startUpstream, type Upstream } from '../e2e/upstream.ts'
+import { applyOwnDefinitions } from './own-definitions.ts'
 import {
   apply,
   createGatewayService,
@@ -36,34 +35,51 @@ export const KINDS = [...SERVED, 'mcpservers', 'agents'] as const
 /** Everything of a file's own. */
 export interface World {
   readonly cluster: ControlPlane
+  readonly redis: RedisServer
+  /** Where the control plane keeps its certificates. */
+  readonly dir: string
   readonly place: Place
-  end(): Promise<void>
 }
 
-/** Starts it; undefined where there is no control plane to be had, and the file's tests skip themselves. */
-export async function startWorld(crds: readonly CrdSource[] = ['cert-manager']): Promise<World | undefined> {
-  if (!inject('cluster')) return undefined
-  const cluster = await startControlPlane({ dir: join(temporary(), 'control-plane') })
-  const end = async (): Promise<void> => {
-    await endOperators()
-    await cleanUp()
-    await cluster.stop()
-  }
-  try {
-    await loadCrds(cluster, crds)
-    await apply(cluster, yamlOf('crds'))
+/**
+ * Registers a world for the tests of a file, and gives a function that gives it. Where there is no control plane to be had
+ * the tests skip themselves. `begun` starts what all of them need; `crds`: of other projects.
+ */
+export function worldOfFile(
+  begun: (world: World) => Promise<void> = async () => undefined,
+  crds: readonly CrdSource[] = ['cert-manager'],
+): () => World {
+  let world: World | undefined
+  const ends: (() => Promise<unknown>)[] = []
+  beforeAll(async () => {
+    if (!inject('cluster') || inject('redisUrl') === '') return
+    const dir = join(temporary(), 'control-plane')
+    const [cluster, redis] = await Promise.all([
+      startControlPlane({ dir }),
+      // Of its own: ledgers are named by tenants and keys, and all files have those of the samples.
+      startRedis({ dir: join(temporary(), 'redis'), persist: false }, { ...process.env, REDIS_URL: undefined }),
+    ])
+    ends.push(
+      () => redis.stop('SIGKILL'),
+      () => cluster.stop(),
+    )
+    if (crds.length > 0) await loadCrds(cluster, crds)
+    await applyOwnDefinitions(cluster)
     for (const name of [NAMESPACE, TENANT])
       await apply(cluster, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
-    // The Redis is one for all files of a run: each has a gateway of its own there, and a database of its own for ledgers,
-    // which are named by tenants and keys.
-    const gateway = `whole-${randomBytes(4).toString('hex')}`
-    const place = { cluster, namespace: NAMESPACE, gateway, redisUrl: ownDatabase(inject('redisUrl')) }
-    // The Service is the one that the samples name.
-    await createGatewayService({ ...place, gateway: 'smartflow' })
-    return { cluster, place, end }
-  } catch (error) {
-    await end()
-    throw error
+    const place = { cluster, namespace: NAMESPACE, gateway: 'smartflow', redisUrl: redis.url }
+    await createGatewayService(place)
+    world = { cluster, redis, dir, place }
+    await begun(world)
+  }, 180_000)
+  afterAll(async () => {
+    await endOperators()
+    await cleanUp()
+    for (const end of ends) await end()
+  }, 60_000)
+  return () => {
+    if (world === undefined) throw new Error('there is no control plane')
+    return world
   }
 }
 
@@ -109,16 +125,6 @@ export async function request<T = unknown>(
   const { code, body } = await cluster.request<T>(method, path, call)
   if (code > 299) throw new Error(`${method} ${path} was answered ${code}: ${JSON.stringify(body)}`)
   return body
-}
-
-/** A provider at an address of this machine that is not its loopback one: in a cluster that is refused (it would be the pod itself). */
-export function startOutsideUpstream(): Promise<Upstream> {
-  const addresses = Object.values(networkInterfaces()).flatMap(list => list ?? [])
-  const outside = addresses.find(({ family, internal, address }) => {
-    return family === 'IPv4' && !internal && !address.startsWith('169.254.')
-  })
-  if (outside === undefined) throw new Error('this machine has no IPv4 address but the loopback one: give it a network')
-  return startUpstream(undefined, completionsDoor, outside.address)
 }
 
 /** Leads both providers of the tenant's samples to a provider of the test, and waits until every pod does so. */
@@ -191,11 +197,4 @@ export async function untilAll(
     const said = waiting.map(({ metadata, status: has }) => `${metadata.name}: ${JSON.stringify(has)}`)
     throw new Error(`${String(error)}\n${said.join('\n')}\n${operator.log().slice(-4_000)}`)
   })
-}
-
-/** One of the fifteen that no other test uses. */
-function ownDatabase(redisUrl: string): string {
-  const url = new URL(redisUrl)
-  url.pathname = `/${1 + ((randomBytes(1)[0] ?? 0) % 15)}`
-  return url.href
 }

@@ -1,5 +1,6 @@
 // The operator's connection to the configuration store: slow or lost servers fail calls soon, and nothing waits in line
 // for a server that is away.
+import { whenUp } from '@smartflow/core/when-up'
 import { Redis } from 'ioredis'
 import type { RedisCommands } from '@smartflow/core/snapshot/redis-config-store'
 import type { StoreScript } from '@smartflow/core/snapshot/scripts'
@@ -104,16 +105,7 @@ export class StoreConnection implements RedisCommands {
 
   /** Resolves true as soon as the store answers, false when it does not within `timeoutMs`. */
   whenUp(timeoutMs: number): Promise<boolean> {
-    if (this.#up) return Promise.resolve(true)
-    return new Promise(resolve => {
-      const end = (): void => {
-        clearTimeout(timer)
-        forget()
-        resolve(this.#up)
-      }
-      const timer = setTimeout(end, timeoutMs)
-      const forget = this.onChange(end)
-    })
+    return whenUp(this, timeoutMs)
   }
 
   close(): void {

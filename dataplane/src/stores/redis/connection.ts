@@ -1,5 +1,6 @@
 // One connection to Redis with a breaker: commands of one tick leave in one write, a slow or lost server fails calls at
 // once instead of holding them, and nothing piles up without bound.
+import { whenUp } from '@smartflow/core/when-up'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Command, Redis } from 'ioredis'
@@ -165,16 +166,7 @@ export class RedisConnection {
 
   /** Resolves true as soon as the store is up, false when it is not within `timeoutMs`. */
   whenUp(timeoutMs: number): Promise<boolean> {
-    if (this.#up) return Promise.resolve(true)
-    return new Promise(resolve => {
-      const end = (): void => {
-        clearTimeout(timer)
-        forget()
-        resolve(this.#up)
-      }
-      const timer = setTimeout(end, timeoutMs)
-      const forget = this.onChange(end)
-    })
+    return whenUp(this, timeoutMs)
   }
 
   /** One command; strings as UTF-8. Rejects with StoreAway, or with the server's own error. */
