@@ -204,11 +204,11 @@ export class Loop {
     const { secrets, namespace } = this.#options
     const unread = new Set(secrets.waiting())
     if (unread.size === 0) return []
-    const before = this.#plan
+    const served = this.#plan && keysInForce(this.#plan)
     const keys: string[] = []
     for (const [id, resource] of resources) {
       if (!secretsOf(resource, namespace).some(([name]) => unread.has(name))) continue
-      if (before === undefined || !this.#wasNeverServed(id, resource, before)) return undefined
+      if (served === undefined || !this.#wasNeverServed(id, resource, served)) return undefined
       keys.push(id)
     }
     return keys
@@ -218,12 +218,11 @@ export class Loop {
    * By what is in force, and by the key's own status: the last plan may have been made of a list that lacked the key, and
    * was held back for that.
    */
-  #wasNeverServed(id: string, { kind, metadata }: Resource, { outcome }: Plan): boolean {
+  #wasNeverServed(id: string, { kind, metadata }: Resource, served: ReadonlySet<string>): boolean {
     if (kind !== 'VirtualKey') return false
     const { status } = this.#options.observed.live(id) ?? {}
     if (isRecord(status) && status['keyID'] !== undefined) return false
-    const item = `${metadata.namespace}/${metadata.name}`
-    return ![...outcome.inForce.keys()].map(partsOfPlace).some(place => place.kind === kind && place.name === item)
+    return !served.has(`${metadata.namespace}/${metadata.name}`)
   }
 
   /** Before a key has a token it gets the finalizer. An orphaning one never has any: then somebody has to look. */
@@ -245,6 +244,12 @@ export class Loop {
     }
     return { resources, invalid, deleting }
   }
+}
+
+/** Names of the keys that are served, `<namespace>/<name>`: once a turn, for thousands of new keys may be asked about. */
+function keysInForce({ outcome }: Plan): ReadonlySet<string> {
+  const places = [...outcome.inForce.keys()].map(partsOfPlace)
+  return new Set(places.flatMap(({ kind, name }) => (kind === 'VirtualKey' ? [name] : [])))
 }
 
 function without(statuses: Plan['statuses'], ids: readonly string[]): Plan['statuses'] {
