@@ -216,6 +216,15 @@ describe('a text in pieces gives the findings of the whole text', () => {
     for (let size = 1; size <= 90; size++) expectLaw(column, column.match(new RegExp(`[^]{1,${size}}`, 'g')) ?? [])
   })
 
+  test('for columns, an address and a secret that lie across each other', () => {
+    const secret = values.find(one => one.value.startsWith('github_pat_'))?.value ?? ''
+    expect(secret).not.toBe('')
+    const column = `${'1000 '.repeat(50)}6590 6033 1066 6565 5037 6517 2355 100 1000 1000 0`
+    const chain = `${column}jane@example.co.uk${secret}1${' 1'.repeat(130)} `
+    for (let size = 20; size <= chain.length; size++)
+      expectLaw(chain, chain.match(new RegExp(`[^]{1,${size}}`, 'g')) ?? [])
+  })
+
   test('for texts with runs longer than what is held', { timeout: 60_000 }, () => {
     fc.assert(
       fc.property(long, cuts, (whole, places) => expectLaw(whole, cutAt(whole, places))),

@@ -7,8 +7,11 @@ import type { View } from './view.ts'
  * front of what it has not released; no rule looks further back.
  */
 export const CONTEXT = 64
-/** `open` stays this close to the end, unless a secret that has begun goes on. */
-export const HOLD = 512
+/**
+ * `open` stays this close to the end, unless a secret that has begun goes on. One undecided place is at most 320
+ * characters; the rest is for values and blocks that lie across each other, a chain that is never cut in two.
+ */
+export const HOLD = 2048
 /** A secret ends here at the latest: a key block without its end marker counts as far as it goes. */
 export const LONGEST = 16_384
 
