@@ -6,9 +6,10 @@ import type { Admitted, Handler, Lookup, Stage } from '../../exchange/stage.ts'
 import { of, watch } from '../../exchange/streams.ts'
 import { costOf } from '../../exchange/usage.ts'
 import type { Gateway } from '../../ports/gateway.ts'
-import { type Entry, packEntry, unpackEntry } from './entry.ts'
-import { Flights, follow, type Land } from './flights.ts'
+import { type Entry, unpackEntry } from './entry.ts'
+import { Flights, follow, type Lead } from './flights.ts'
 import { lookUp } from './lookup.ts'
+import { Shelf } from './shelf.ts'
 
 /** Seconds an entry may live at most, whatever a header asks for. */
 const MAX_TTL = 30 * 24 * 3_600
@@ -19,10 +20,10 @@ type Hit = { readonly from: 'memory' | 'redis' | 'flight'; readonly entry: Entry
 
 /** Exact phase only: memory → Redis exact → single flight. A hit costs nothing and is served in the caller's form (C01-C04). */
 export function cache(gateway: Gateway): Stage<Admitted, Admitted> {
-  const flights = new Flights()
+  const tiers: Tiers = { gateway, flights: new Flights(), shelf: new Shelf(gateway) }
   return next => exchange => {
     const lookup = lookupOf(gateway, exchange)
-    return lookup ? answer(gateway, { ...exchange, lookup }, next, flights) : next(exchange)
+    return lookup ? answer(tiers, { ...exchange, lookup }, next) : next(exchange)
   }
 }
 
@@ -35,16 +36,24 @@ function lookupOf(gateway: Gateway, exchange: Admitted): Lookup | undefined {
 /** An exchange for which a policy switches the cache on. */
 type Cached = Admitted & { readonly lookup: Lookup }
 
-async function answer(gateway: Gateway, exchange: Cached, next: Handler<Admitted>, flights: Flights): Promise<Reply> {
+/** Where answers are found and kept. */
+interface Tiers {
+  readonly gateway: Gateway
+  readonly flights: Flights
+  readonly shelf: Shelf
+}
+
+async function answer(tiers: Tiers, exchange: Cached, next: Handler<Admitted>): Promise<Reply> {
   const { call } = exchange
-  const { hit, land } = call.cacheControl.read ? await find(gateway, exchange, flights) : MISS
-  count(gateway, exchange, hit)
+  const { hit, lead } = call.cacheControl.read ? await find(tiers, exchange) : MISS
+  count(tiers.gateway, exchange, hit)
   if (hit) return replay(exchange, hit.entry)
-  if (!call.cacheControl.write && !land) return next(exchange)
+  if (!call.cacheControl.write && !lead) return next(exchange)
   try {
-    return remembered(gateway, exchange, await next(exchange), land)
+    return remembered(tiers, exchange, await next(exchange), lead)
   } catch (error) {
-    land?.(undefined)
+    lead?.land(undefined)
+    lead?.close()
     throw error
   }
 }
@@ -52,12 +61,12 @@ async function answer(gateway: Gateway, exchange: Cached, next: Handler<Admitted
 /** A hit; or a miss, with the lead of a flight when nobody else has it. */
 interface Found {
   readonly hit?: Hit
-  readonly land?: Land
+  readonly lead?: Lead
 }
 
 const MISS: Found = {}
 
-async function find(gateway: Gateway, exchange: Cached, flights: Flights): Promise<Found> {
+async function find({ gateway, flights }: Tiers, exchange: Cached): Promise<Found> {
   const { lookup } = exchange
   if (lookup.memory) return { hit: { from: 'memory', entry: unpackEntry(lookup.memory) } }
   const sealed = await lookup.redis
@@ -67,7 +76,9 @@ async function find(gateway: Gateway, exchange: Cached, flights: Flights): Promi
   const landed = gateway.memoryCache.getNow(exchange.presented.tenant.item.name, lookup.key)
   if (landed) return { hit: { from: 'memory', entry: unpackEntry(landed) } }
   const entered = flights.enter(lookup.key)
-  if ('land' in entered) return entered
+  if ('lead' in entered) return entered
+  const { landed: waiting } = entered.flight
+  if (waiting) return { hit: { from: 'memory', entry: waiting } }
   // A stream is not made to wait for the end of another: its reader would see nothing until then.
   if (exchange.call.streams) return MISS
   const shared = await follow(entered.flight, exchange.signal)
@@ -130,12 +141,12 @@ function replay({ call }: Admitted, { body, headers }: Entry): Reply {
 }
 
 /** The reply, watched: when it ended in order and may be kept, it is stored, after its last byte has passed. */
-function remembered(gateway: Gateway, exchange: Admitted, reply: Reply, land: Land | undefined): Reply {
+function remembered({ gateway, shelf }: Tiers, exchange: Admitted, reply: Reply, lead: Lead | undefined): Reply {
   const frames = watch(reply.frames, {
     done(ending) {
       const entry = ending.how === 'complete' ? entryOf(gateway, exchange, reply) : undefined
-      land?.(entry)
-      if (entry && exchange.call.cacheControl.write) store(gateway, exchange, entry)
+      lead?.land(entry)
+      if (!entry || !store(shelf, exchange, entry, lead)) lead?.close()
     },
   })
   return { ...reply, frames }
@@ -160,14 +171,16 @@ function entryOf(gateway: Gateway, exchange: Admitted, reply: Reply): Entry | un
   }
 }
 
-function store(gateway: Gateway, exchange: Admitted, entry: Entry): void {
-  const { lookup, presented } = exchange
+/** False for an answer that the caller wants nobody to keep. */
+function store(shelf: Shelf, exchange: Admitted, entry: Entry, lead: Lead | undefined): boolean {
+  const { lookup, presented, call } = exchange
   const ttl = ttlOf(exchange)
-  if (!lookup || ttl <= 0) return
+  if (!call.cacheControl.write || !lookup || ttl <= 0) return false
   const tenant = presented.tenant.item.name
-  const packed = packEntry(entry)
-  gateway.memoryCache.put(tenant, lookup.key, packed, ttl)
-  gateway.redisCache.put(tenant, lookup.key, gateway.sealer.sealBytes(tenant, packed, lookup.key), ttl)
+  shelf.add({ tenant, key: lookup.key, entry, ttl, stored: () => lead?.close() })
+  // Without a flight nobody would be told of it until it is in memory: the next equal call may come at once.
+  if (!lead) shelf.flush()
+  return true
 }
 
 /** Seconds that an answer is kept: the caller's word, else the policy's. */
