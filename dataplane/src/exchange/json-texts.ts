@@ -75,7 +75,18 @@ export function splice(
 
 class NotJson extends Error {}
 
+const QUOTE = 0x22
+const COMMA = 0x2c
+const MINUS = 0x2d
+const DOT = 0x2e
+const ZERO = 0x30
+const NINE = 0x39
+const COLON = 0x3a
+const OPEN_BRACKET = 0x5b
 const BACKSLASH = 0x5c
+const CLOSE_BRACKET = 0x5d
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/y
 const WORD = /true|false|null/y
 
@@ -85,13 +96,18 @@ interface Open {
   readonly items: JsonNode[] | undefined
   readonly members: JsonMember[]
   /** The member whose value comes next. */
-  name: Omit<JsonMember, 'value'> | undefined
+  name: string
+  nameSpan: Span
 }
+
+const NOWHERE: Span = { start: 0, end: 0 }
 
 /** Strict about structure, iterative: depth costs no stack. */
 class NodeReader {
   readonly #text: string
-  readonly #open: Open[] = []
+  readonly #around: Open[] = []
+  /** The innermost of what is open. */
+  #open: Open | undefined
   #at = 0
 
   constructor(text: string) {
@@ -99,87 +115,76 @@ class NodeReader {
   }
 
   read(): JsonNode {
-    let node: JsonNode | undefined
-    for (;;) {
-      const around = this.#open.at(-1)
-      if (!node) node = this.#value()
-      else if (!around) break
-      else {
-        this.#keep(around, node)
-        node = this.#afterValue(around)
+    let node = this.#value()
+    while (this.#open !== undefined) {
+      if (node === undefined) {
+        node = this.#value()
+        continue
       }
+      const { items, members, name, nameSpan } = this.#open
+      if (items === undefined) members.push({ name, nameSpan, value: node })
+      else items.push(node)
+      node = this.#afterValue(this.#open)
     }
-    if (this.#skipSpace() < this.#text.length) throw new NotJson()
+    if (node === undefined || this.#skipSpace() < this.#text.length) throw new NotJson()
     return node
   }
 
   /** A leaf or an empty container; undefined when a container was opened that goes on. */
   #value(): JsonNode | undefined {
     const start = this.#skipSpace()
-    switch (this.#text[start]) {
-      case '{':
-        return this.#push({ start, items: undefined, members: [], name: undefined }, '}')
-      case '[':
-        return this.#push({ start, items: [], members: [], name: undefined }, ']')
-      case '"':
-        return { kind: 'string', start, end: this.#string(start) }
-      default:
-    }
-    const number = this.#match(NUMBER, start)
-    if (number > start) return { kind: 'number', start, end: number }
-    const word = this.#match(WORD, start)
-    if (word > start) return { kind: 'word', start, end: word }
-    throw new NotJson()
+    const code = this.#text.charCodeAt(start)
+    if (code === QUOTE) return { kind: 'string', start, end: this.#string(start) }
+    if (code === OPEN_BRACE)
+      return this.#push({ start, items: undefined, members: [], name: '', nameSpan: NOWHERE }, CLOSE_BRACE)
+    if (code === OPEN_BRACKET)
+      return this.#push({ start, items: [], members: [], name: '', nameSpan: NOWHERE }, CLOSE_BRACKET)
+    if (code === MINUS || (code >= ZERO && code <= NINE)) return { kind: 'number', start, end: this.#number(start) }
+    return { kind: 'word', start, end: this.#match(WORD, start) }
   }
 
-  #push(open: Open, close: string): JsonNode | undefined {
-    if (this.#open.length >= MAX_NESTING) throw new TooDeep(`JSON nests deeper than ${MAX_NESTING} levels`)
+  #push(open: Open, close: number): JsonNode | undefined {
+    if (this.#around.length >= MAX_NESTING) throw new TooDeep(`JSON nests deeper than ${MAX_NESTING} levels`)
     this.#at = open.start + 1
-    if (this.#text[this.#skipSpace()] === close) {
+    if (this.#text.charCodeAt(this.#skipSpace()) === close) {
       this.#at++
-      return this.#closed(open)
+      return closed(open, this.#at)
     }
-    this.#open.push(open)
-    if (!open.items) open.name = this.#name()
+    this.#around.push(open)
+    this.#open = open
+    if (open.items === undefined) this.#name(open)
     return undefined
   }
 
-  #keep({ items, members, name }: Open, value: JsonNode): void {
-    if (items) items.push(value)
-    else if (name) members.push({ name: name.name, nameSpan: name.nameSpan, value })
-  }
-
   /** Behind a value: a comma, and the next one comes; or the end of what is open, which is then a value itself. */
-  #afterValue(around: Open): JsonNode | undefined {
-    const sign = this.#text[this.#skipSpace()]
+  #afterValue(open: Open): JsonNode | undefined {
+    const sign = this.#text.charCodeAt(this.#skipSpace())
     this.#at++
-    if (sign === ',') {
-      if (!around.items) around.name = this.#name()
+    if (sign === COMMA) {
+      if (open.items === undefined) this.#name(open)
       return undefined
     }
-    if (sign !== (around.items ? ']' : '}')) throw new NotJson()
-    this.#open.pop()
-    return this.#closed(around)
+    if (sign !== (open.items === undefined ? CLOSE_BRACE : CLOSE_BRACKET)) throw new NotJson()
+    this.#around.pop()
+    this.#open = this.#around[this.#around.length - 1]
+    return closed(open, this.#at)
   }
 
-  #closed({ start, items, members }: Open): JsonNode {
-    const end = this.#at
-    return items ? { kind: 'list', start, end, items } : { kind: 'record', start, end, members }
-  }
-
-  #name(): Omit<JsonMember, 'value'> {
+  #name(open: Open): void {
     const start = this.#skipSpace()
-    if (this.#text[start] !== '"') throw new NotJson()
+    if (this.#text.charCodeAt(start) !== QUOTE) throw new NotJson()
     const end = this.#string(start)
-    if (this.#text[this.#skipSpace()] !== ':') throw new NotJson()
+    if (this.#text.charCodeAt(this.#skipSpace()) !== COLON) throw new NotJson()
     this.#at++
-    return { name: leafText(this.#text, { start, end, kind: 'string' }), nameSpan: { start, end } }
+    open.name = leafText(this.#text, { start, end, kind: 'string' })
+    open.nameSpan = { start, end }
   }
 
   /** Index behind the closing quote. */
   #string(start: number): number {
     let end = this.#text.indexOf('"', start + 1)
-    while (end > 0 && this.#escaped(end)) end = this.#text.indexOf('"', end + 1)
+    while (end > 0 && this.#text.charCodeAt(end - 1) === BACKSLASH && this.#escaped(end))
+      end = this.#text.indexOf('"', end + 1)
     if (end < 0) throw new NotJson()
     return (this.#at = end + 1)
   }
@@ -190,9 +195,19 @@ class NodeReader {
     return (at - before) % 2 === 0
   }
 
+  /** Index behind a number; most are a few digits. */
+  #number(start: number): number {
+    let end = start
+    let code = this.#text.charCodeAt(end)
+    if (code === ZERO || code === MINUS) return this.#match(NUMBER, start)
+    while (code >= ZERO && code <= NINE) code = this.#text.charCodeAt(++end)
+    if (code === DOT || code === 0x65 || code === 0x45) return this.#match(NUMBER, start)
+    return (this.#at = end)
+  }
+
   #match(pattern: RegExp, start: number): number {
     pattern.lastIndex = start
-    if (!pattern.test(this.#text)) return start
+    if (!pattern.test(this.#text)) throw new NotJson()
     return (this.#at = pattern.lastIndex)
   }
 
@@ -201,6 +216,10 @@ class NodeReader {
     while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) code = this.#text.charCodeAt(++this.#at)
     return this.#at
   }
+}
+
+function closed({ start, items, members }: Open, end: number): JsonNode {
+  return items === undefined ? { kind: 'record', start, end, members } : { kind: 'list', start, end, items }
 }
 
 /** Escapes undone; what JSON does not know as an escape stays as it is. */

@@ -114,7 +114,7 @@ class Scanner {
   readonly #text: string
   readonly #members = new Map<string, Span>()
   /** Names seen per open object, undefined before the first; null for an open array. */
-  readonly #open: (Set<string> | undefined | null)[] = []
+  readonly #open: (Names | undefined | null)[] = []
   #values = 0
   #at = 0
   #expectName = false
@@ -193,13 +193,13 @@ class Scanner {
 
   #name(name: string): void {
     if (this.#open.length === 0) return // no JSON
-    const names = this.#open[this.#open.length - 1] ?? new Set()
+    const names = this.#open[this.#open.length - 1] ?? new Names()
     if (name === '__proto__')
       throw invalid('The request body has a member "__proto__", which no model API knows; remove it.')
-    if (names.has(name)) {
+    if (!names.add(name)) {
       throw invalid(`The request body has the member "${name.slice(0, 80)}" twice in one object; send it once.`)
     }
-    this.#open[this.#open.length - 1] = names.add(name)
+    this.#open[this.#open.length - 1] = names
     if (this.#open.length !== 1) return
     const colon = this.#text.indexOf(':', this.#at)
     this.#at = colon < 0 ? this.#text.length : colon
@@ -211,6 +211,27 @@ class Scanner {
     if (this.#topStart === 0) return
     this.#members.set(this.#topName, trimmed(this.#text, this.#topStart, this.#at))
     this.#topStart = 0
+  }
+}
+
+/** Names that are compared one by one: a set of so few costs more than it saves. */
+const FEW = 12
+
+/** The names of one object. */
+class Names {
+  readonly #few: string[] = []
+  #many: Set<string> | undefined
+
+  /** False for a name that is there already. */
+  add(name: string): boolean {
+    if (this.#many === undefined) {
+      if (this.#few.includes(name)) return false
+      this.#few.push(name)
+      if (this.#few.length > FEW) this.#many = new Set(this.#few)
+      return true
+    }
+    const { size } = this.#many
+    return this.#many.add(name).size > size
   }
 }
 

@@ -16,9 +16,9 @@ export interface TextSlot {
   /** `json`: a string that holds JSON itself (tool arguments): it must be JSON after a change too. */
   readonly form: 'string' | 'number' | 'json'
   /** A value that says the same again in another form (log probabilities): null once the text is changed. */
-  readonly echo?: Span
+  readonly echo: Span | undefined
   /** A provider signed it: changed, it is refused when it comes back there. */
-  readonly signed?: boolean
+  readonly signed: boolean
 }
 
 /** A text of a stream event. Those of one channel, event after event, are one running text. */

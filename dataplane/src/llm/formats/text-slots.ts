@@ -70,6 +70,11 @@ export class TextSlots {
     else if (node.kind === 'record') for (const member of node.members) this.#member(member, node, path)
   }
 
+  /** The prose of a record, but for members that are read in another way. */
+  proseBeside(record: JsonRecord, apart: ReadonlySet<string>, path: string): void {
+    for (const member of record.members) if (!apart.has(member.name)) this.#member(member, record, path)
+  }
+
   /** Any JSON: all strings, numbers and names are somebody's words. */
   free(node: JsonNode, path: string): void {
     if (node.kind === 'string' || node.kind === 'number') this.#add(node, path, node.kind)
@@ -103,6 +108,8 @@ export class TextSlots {
 
   #member(member: JsonMember, around: JsonRecord, path: string): void {
     const { name, value } = member
+    // Most members of a reply are words and numbers, which only say something where a format reads all of them.
+    if (value.kind === 'word') return
     const reading = this.#manners(member, around) ?? (isProse(name) ? 'prose' : 'skip')
     if (reading === 'skip') return
     const at = `${path}/${name}`
@@ -123,8 +130,7 @@ export class TextSlots {
     const { start, end } = node
     const text = leafText(this.document, node)
     if (text === '') return
-    const echo = this.#echo === undefined ? {} : { echo: this.#echo }
-    this.slots.push({ text, span: { start, end }, form, path, ...echo, ...(signed ? { signed } : {}) })
+    this.slots.push({ text, span: { start, end }, form, path, echo: this.#echo, signed })
   }
 }
 

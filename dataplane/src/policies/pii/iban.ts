@@ -78,9 +78,10 @@ function isWritten(value: string, spaced: boolean): boolean {
 
 /** Notes IBANs. */
 export function ibans(view: View, sweep: Sweep): void {
-  for (const match of view.text.matchAll(START)) {
-    const from = match.index - 2
-    const length = LENGTHS.get(view.text.slice(from, match.index).toUpperCase())
+  START.lastIndex = 0
+  while (START.test(view.text)) {
+    const from = START.lastIndex - 4
+    const length = LENGTHS.get(view.text.slice(from, from + 2).toUpperCase())
     const found = length === undefined ? undefined : walk(view, from, length)
     if (found === undefined || view.span(from, found.end) > LONGEST) continue
     if (found.end === view.text.length) sweep.hold(from)

@@ -35,8 +35,8 @@ export interface Entry {
 }
 
 /** Length of the JSON head (4 bytes, big endian), the head, the body; the bytes are nobody else's, down to their memory. */
-export function packEntry({ body, ...head }: Entry): Buffer {
-  const json = JSON.stringify(head)
+export function packEntry({ provider, preset, model, until, headers, usage, body }: Entry): Buffer {
+  const json = JSON.stringify({ provider, preset, model, until, headers, usage })
   const length = Buffer.byteLength(json)
   const packed = Buffer.allocUnsafeSlow(4 + length + body.length)
   packed.writeUInt32BE(length, 0)

@@ -96,7 +96,7 @@ export class HoldBack {
   /** What is no JSON cannot be masked: what a guardrail would mask there is blocked. */
   #readPlain(text: string): void {
     const guards = strictly(this.#terms.watch.guards)
-    if (text !== '') judged({ text, form: 'string' }, { guards, signed: guards }, this.#terms.tally)
+    if (text !== '') judged({ text, form: 'string', signed: false }, { guards, signed: guards }, this.#terms.tally)
   }
 
   #text(held: Held, slot: StreamText): void {
@@ -121,7 +121,7 @@ export class HoldBack {
     const known = this.#channels.get(name)
     if (known) return known
     const { watch, tally } = this.#terms
-    const channel = new RunningText(form, signed === true ? watch.signed : watch.guards, tally)
+    const channel = new RunningText(form, signed ? watch.signed : watch.guards, tally)
     this.#channels.set(name, channel)
     return channel
   }

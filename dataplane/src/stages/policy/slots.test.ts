@@ -87,7 +87,13 @@ describe('a changed text', () => {
     const watch = watching('reply', { name: 'a', action: 'Redact', entities: ['Card'] }, { name: 'b', action: 'Block' })
     const longer = { find: () => [{ start: 0, end: 6, entity: 'iban' }], open: () => 0 }
     const guards = watch.guards.map(guard => (guard.name === 'b' ? { ...guard, inspector: longer } : guard))
-    const slot = { text: 'a XXXX b', span: { start: 0, end: 10 }, form: 'string' } as const
+    const slot = {
+      text: 'a XXXX b',
+      span: { start: 0, end: 10 },
+      form: 'string',
+      echo: undefined,
+      signed: false,
+    } as const
     const tally = new Tally(watch)
     expect(judgeSlots([slot], { ...watch, guards }, tally)).toEqual([{ span: slot.span, text: '"[IBAN] b"' }])
     expect(tally.blocked).toBe(true)

@@ -41,7 +41,7 @@ export function judged(
   const view = viewOf(form === 'json' ? 'json' : 'string')
   view.push(text)
   view.end()
-  const findings = findAll(signed === true ? watch.signed : watch.guards, view.text, tally)
+  const findings = findAll(signed ? watch.signed : watch.guards, view.text, tally)
   const masks = counted(findings, { from: 0, to: view.text.length }, tally)
   const [first] = masks
   if (!first) return undefined

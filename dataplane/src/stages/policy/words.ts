@@ -13,9 +13,10 @@ export function judgedWords(error: unknown, watch: Watch, trace: Trace): unknown
   if (!(error instanceof Refusal) || !error.reason.startsWith('upstream_')) return error
   const masking = { ...watch, guards: watch.guards.map(masks), signed: watch.signed.map(masks) }
   const tally = new Tally(masking)
-  const message = judged({ text: error.message, form: 'string' }, masking, tally)
+  const message = judged({ text: error.message, form: 'string', signed: false }, masking, tally)
   const { original, ...detail } = error.detail
-  const quoted = original && judged({ text: original.bytes.toString('utf8'), form: 'string' }, masking, tally)
+  const quoted =
+    original && judged({ text: original.bytes.toString('utf8'), form: 'string', signed: false }, masking, tally)
   if (message === undefined && quoted === undefined) return error
   trace.push(tally.verdict(undefined))
   return new Refusal(error.reason, message ?? error.message, detail)

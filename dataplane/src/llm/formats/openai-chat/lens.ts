@@ -76,10 +76,14 @@ export function textsOfEvent({ data }: SseEvent): EventTexts | undefined {
 /** Where texts outside of the choices are placed: none of them goes on in the next event. */
 const BESIDE = 'beside'
 
+const CHOICES = new Set(['choices'])
+
 function beside(texts: TextSlots, root: JsonRecord): void {
-  const members = root.members.filter(({ name }) => name !== 'choices')
-  texts.prose({ ...root, members }, BESIDE)
+  texts.proseBeside(root, CHOICES, BESIDE)
 }
+
+/** Members of a choice that are read apart from the rest. */
+const APART = { delta: new Set(['delta', 'logprobs']), message: new Set(['message', 'logprobs']) }
 
 /** Texts of the choices, each changed together with its log probabilities; gives the choices that are finished. */
 function choicesOf(texts: TextSlots, root: JsonRecord, where: 'delta' | 'message'): string[] {
@@ -90,10 +94,7 @@ function choicesOf(texts: TextSlots, root: JsonRecord, where: 'delta' | 'message
       for (const message of valuesOf(choice, where)) texts.prose(message, index)
     })
     // What stands beside it is read by some client too: the text of older formats, a message beside a delta.
-    if (choice.kind === 'record') {
-      const members = choice.members.filter(({ name }) => name !== where && name !== 'logprobs')
-      texts.prose({ ...choice, members }, `${index}/beside`)
-    }
+    if (choice.kind === 'record') texts.proseBeside(choice, APART[where], `${index}/beside`)
     if (stringOf(texts.document, choice, 'finish_reason')) finished.push(index)
   }
   return finished
