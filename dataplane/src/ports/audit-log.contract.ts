@@ -67,7 +67,7 @@ export function auditLogContract(name: string, open: () => Promise<AuditLogWorld
 
     const append = async (...records: Partial<AuditRecord>[]): Promise<AuditRecord[]> => {
       const whole = records.map(fields => auditRecord({ tenant, ...fields }))
-      for (const record of whole) log.append(record, undefined)
+      for (const record of whole) log.append(() => record, undefined)
       await log.drain(2000)
       return whole
     }
@@ -137,7 +137,7 @@ export function auditLogContract(name: string, open: () => Promise<AuditLogWorld
         { request: Buffer.from(long), response: Buffer.from(long.toUpperCase()) },
         { request: Buffer.alloc(0), response: Buffer.from([0xff, 0x41]) },
       ]
-      for (const [at, content] of contents.entries()) log.append(auditRecord({ tenant, id: `c${at}` }), content)
+      for (const [at, content] of contents.entries()) log.append(() => auditRecord({ tenant, id: `c${at}` }), content)
       await log.drain(2000)
       expect((await log.get(tenant, 'c0'))?.content).toEqual({ request: '{"q":"ä"}', response: 'short' })
       expect((await list()).map(({ content }) => content)).toEqual([

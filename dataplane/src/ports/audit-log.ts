@@ -103,8 +103,11 @@ export interface AuditHealth {
 }
 
 export interface AuditLog {
-  /** Returns at once. Kept in a bounded spool while the store is away; overflow is counted. */
-  append(record: AuditRecord, content: AuditContent | undefined): void
+  /**
+   * Returns at once. `fold` makes the record; it is called once, within milliseconds: records of many calls are made and
+   * written together. Kept in a bounded spool while the store is away; overflow is counted.
+   */
+  append(fold: () => AuditRecord, content: AuditContent | undefined): void
   list(query: AuditQuery): Promise<readonly AuditEntry[]>
   get(tenant: string, id: string): Promise<AuditEntry | undefined>
   health(): AuditHealth

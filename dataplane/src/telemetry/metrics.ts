@@ -9,8 +9,6 @@ const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 const OVERHEAD_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5]
 /** Model labels beyond this many become "other": a caller must not be able to make series. */
 const MAX_MODELS = 500
-/** So many finished calls are counted together. */
-const FRESH = 64
 
 /** What gauges look at when they are scraped. */
 export interface MetricSources {
@@ -38,13 +36,12 @@ interface Tally {
 /** The registry of this process and its routes: open on the metrics port, for gateway admins on the proxy. */
 export class Metrics {
   readonly #registry = new Registry()
+  readonly #audit: AuditLog
   readonly #models = new Set<string>()
   /** Counted here at each call and told to the registry at each scrape: its counters cost more than the rest of a record. */
   readonly #tallies = new Map<string, Tally>()
   readonly #cacheResults = new Map<string, number>()
   readonly #attempts = new Map<string, number>()
-  /** Finished, and not counted yet. */
-  #fresh: AuditRecord[] = []
   readonly #duration = this.#histogram(
     'smartflow_request_duration_seconds',
     'From the first byte of a call to the last of its answer',
@@ -57,24 +54,14 @@ export class Metrics {
   )
 
   constructor(sources: MetricSources) {
+    this.#audit = sources.audit
     collectDefaultMetrics({ register: this.#registry })
     this.#counters()
     this.#gauges(sources)
   }
 
-  /** Counts one finished call; with others, or when somebody looks: together they cost half. */
+  /** Counts one finished call. */
   observe(record: AuditRecord): void {
-    this.#fresh.push(record)
-    if (this.#fresh.length >= FRESH) this.#count()
-  }
-
-  #count(): void {
-    const fresh = this.#fresh
-    this.#fresh = []
-    for (const record of fresh) this.#add(record)
-  }
-
-  #add(record: AuditRecord): void {
     const tally = this.#tally(record)
     tally.calls++
     if (!record.priced) tally.unpriced++
@@ -106,7 +93,7 @@ export class Metrics {
   }
 
   #text(): Promise<string> {
-    this.#count()
+    this.#audit.health() // makes the records that are not made yet: whoever looks finds every call that was answered
     return this.#registry.metrics()
   }
 

@@ -50,6 +50,6 @@ export function recordAtDoor(
     degraded: false,
     config: '',
   }
-  gateway.audit.append(record, undefined)
+  gateway.audit.append(() => record, undefined)
   gateway.observe(record)
 }

@@ -4,6 +4,7 @@ import { factOf, type Refused } from '../../exchange/facts.ts'
 import type { Reply } from '../../exchange/reply.ts'
 import type { Received, Stage } from '../../exchange/stage.ts'
 import { type Ending, watch } from '../../exchange/streams.ts'
+import type { AuditRecord } from '../../ports/audit-log.ts'
 import type { Gateway } from '../../ports/gateway.ts'
 import { Keep } from './keep.ts'
 import { recordOf } from './record.ts'
@@ -54,9 +55,13 @@ function write(
   end: { status: number; outcome: string },
   keep: Keep | undefined,
 ): void {
-  const record = recordOf(exchange, end, gateway.now())
-  gateway.audit.append(record, keep && { request: keep.cut(requestOf(exchange)), response: keep.bytes() })
-  gateway.observe(record)
+  const now = gateway.now()
+  const fold = (): AuditRecord => {
+    const record = recordOf(exchange, end, now)
+    gateway.observe(record)
+    return record
+  }
+  gateway.audit.append(fold, keep && { request: keep.cut(requestOf(exchange)), response: keep.bytes() })
 }
 
 /** As the provider saw it: what a policy masked is not kept either. */

@@ -41,14 +41,16 @@ export class Shelf {
     clearTimeout(this.#timer)
     this.#timer = undefined
     const { memoryCache, redisCache, sealer } = this.#gateway
-    const all = this.#waiting.map(shelved => ({ ...shelved, packed: packEntry(shelved.entry) }))
+    const all = this.#waiting.map(shelved => ({ shelved, packed: packEntry(shelved.entry) }))
     this.#waiting = []
     this.#bytes = 0
-    for (const { tenant, key, packed, ttl, stored } of all) {
-      memoryCache.put(tenant, key, packed, ttl)
-      stored()
+    for (const { shelved, packed } of all) {
+      memoryCache.put(shelved.tenant, shelved.key, packed, shelved.ttl)
+      shelved.stored()
     }
-    for (const { tenant, key, packed, ttl } of all)
+    for (const { shelved, packed } of all) {
+      const { tenant, key, ttl } = shelved
       redisCache.put(tenant, key, sealer.sealBytes(tenant, packed, key), ttl)
+    }
   }
 }

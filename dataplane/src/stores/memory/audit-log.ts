@@ -11,7 +11,8 @@ const MAX_LIMIT = 1000
 export class MemoryAuditLog implements AuditLog {
   readonly #tenants = new Map<string, AuditEntry[]>()
 
-  append(record: AuditRecord, content: AuditContent | undefined): void {
+  append(fold: () => AuditRecord, content: AuditContent | undefined): void {
+    const record = fold()
     const entries = this.#tenants.get(record.tenant) ?? []
     this.#tenants.set(record.tenant, entries)
     if (entries.some(entry => entry.record.id === record.id)) return

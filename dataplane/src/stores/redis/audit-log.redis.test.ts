@@ -52,7 +52,7 @@ describe.skipIf(url === '')('on Redis (skipped without a Redis)', () => {
     }
 
     const append = (log: RedisAuditLog, from: number, to: number, fields: Partial<AuditRecord> = {}): void => {
-      for (let at = from; at < to; at++) log.append(auditRecord({ tenant, id: `r${at}`, ...fields }), undefined)
+      for (let at = from; at < to; at++) log.append(() => auditRecord({ tenant, id: `r${at}`, ...fields }), undefined)
     }
 
     const ids = async (log: RedisAuditLog): Promise<string[]> => {
@@ -153,14 +153,14 @@ describe.skipIf(url === '')('on Redis (skipped without a Redis)', () => {
       const log = open({ maxSpooledBytes: 100_000, compressFromBytes: 1e9 })
       await away()
       const content = { request: Buffer.alloc(40_000), response: Buffer.alloc(0) }
-      for (let at = 0; at < 5; at++) log.append(auditRecord({ tenant }), content)
+      for (let at = 0; at < 5; at++) log.append(() => auditRecord({ tenant }), content)
       expect(log.health()).toMatchObject({ spooled: 2, lost: 3 })
     })
 
     test('trims the oldest with their indexes and their content', async () => {
       const log = open({ maxRecords: 50 })
       const content = { request: Buffer.from('q'), response: Buffer.from('a') }
-      log.append(auditRecord({ tenant, id: 'first', model: 'rare', requestedModel: 'rare' }), content)
+      log.append(() => auditRecord({ tenant, id: 'first', model: 'rare', requestedModel: 'rare' }), content)
       append(log, 0, 200)
       await log.drain(2000)
       const left = await ids(log)
@@ -186,7 +186,7 @@ describe.skipIf(url === '')('on Redis (skipped without a Redis)', () => {
 
     test('every key expires by itself', async () => {
       const log = open({ retentionDays: 2, contentDays: 1 })
-      log.append(auditRecord({ tenant, id: 'a' }), { request: Buffer.from('q'), response: Buffer.from('a') })
+      log.append(() => auditRecord({ tenant, id: 'a' }), { request: Buffer.from('q'), response: Buffer.from('a') })
       await log.drain(1000)
       const all = await keys()
       expect(all).toHaveLength(5)

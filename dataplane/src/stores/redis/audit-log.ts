@@ -70,8 +70,8 @@ export class RedisAuditLog implements AuditLog {
   readonly #replicas: ReplicaWatch
   readonly #timer: NodeJS.Timeout
   readonly #forget: () => void
-  /** Not written as text yet: many at once cost half of what they cost one by one between other work. */
-  #fresh: { readonly record: AuditRecord; readonly content: AuditContent | undefined }[] = []
+  /** Not made yet: many at once cost half of what they cost one by one between other work. */
+  #fresh: { readonly fold: () => AuditRecord; readonly content: AuditContent | undefined }[] = []
 
   constructor(options: RedisAuditLogOptions) {
     this.#redis = options.redis
@@ -84,8 +84,8 @@ export class RedisAuditLog implements AuditLog {
     void this.#replicas.look()
   }
 
-  append(record: AuditRecord, content: AuditContent | undefined): void {
-    this.#fresh.push({ record, content })
+  append(fold: () => AuditRecord, content: AuditContent | undefined): void {
+    this.#fresh.push({ fold, content })
     if (this.#fresh.length >= FRESH) this.#take()
     else this.#redis.later(this.#take)
   }
@@ -152,11 +152,12 @@ export class RedisAuditLog implements AuditLog {
     })
   }
 
-  /** Writes the fresh ones as text and sends them, if the store takes them. */
+  /** Makes the fresh ones and sends them, if the store takes them. */
   #take = (): void => {
     const fresh = this.#fresh
     this.#fresh = []
-    for (const { record, content } of fresh) {
+    for (const { fold, content } of fresh) {
+      const record = fold()
       const spool = record.tenant === '' ? this.#strangers : this.#spool
       spool.add(this.#write(record, content))
     }

@@ -53,7 +53,7 @@ describe.skipIf(!(await hasRedisPair()))(
 
     const append = (from: number, to: number, fields: Partial<AuditRecord> = {}): void => {
       const content = { request: Buffer.from('question'), response: Buffer.from('answer') }
-      for (let at = from; at < to; at++) log.append(auditRecord({ tenant, id: `r${at}`, ...fields }), content)
+      for (let at = from; at < to; at++) log.append(() => auditRecord({ tenant, id: `r${at}`, ...fields }), content)
     }
 
     const numbered = (from: number, to: number): string[] =>
