@@ -75,6 +75,7 @@ export function splice(
 
 class NotJson extends Error {}
 
+const SPACE = 0x20
 const QUOTE = 0x22
 const COMMA = 0x2c
 const MINUS = 0x2d
@@ -213,6 +214,7 @@ class NodeReader {
 
   #skipSpace(): number {
     let code = this.#text.charCodeAt(this.#at)
+    if (code > SPACE) return this.#at
     while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) code = this.#text.charCodeAt(++this.#at)
     return this.#at
   }

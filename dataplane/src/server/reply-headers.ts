@@ -69,13 +69,24 @@ function addCache(headers: HeaderList, looked: LookedUp | undefined): void {
 function addPolicy(headers: HeaderList, trace: Trace): void {
   const policies = factOf(trace, 'identified')?.policies ?? []
   if (policies.length === 0) return
-  headers.push('x-smartflow-policies', listed(policies))
+  headers.push('x-smartflow-policies', namesOf(policies))
   const verdicts = trace.filter(fact => fact.kind === 'verdict')
   if (verdicts.length === 0) return
   headers.push('x-smartflow-policy-action', strongest(verdicts.map(({ action }) => action)))
   const found = verdicts.flatMap(({ violations }) => violations).filter(({ shadow }) => !shadow)
   const reasons = found.map(({ policy, guardrail, entity }) => `${policy}/${guardrail}: ${entity}`)
   if (reasons.length > 0) headers.push('x-smartflow-policy-reason', listed(reasons))
+}
+
+const namesTexts = new WeakMap<readonly string[], string>()
+
+/** The same list comes with call after call. */
+function namesOf(policies: readonly string[]): string {
+  const known = namesTexts.get(policies)
+  if (known !== undefined) return known
+  const text = listed(policies)
+  namesTexts.set(policies, text)
+  return text
 }
 
 /** Bounded: the head of a reply has to pass the proxies in front. */

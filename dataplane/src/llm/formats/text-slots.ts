@@ -108,9 +108,9 @@ export class TextSlots {
 
   #member(member: JsonMember, around: JsonRecord, path: string): void {
     const { name, value } = member
-    // Most members of a reply are words and numbers, which only say something where a format reads all of them.
+    // Most members of a reply are words and numbers: those say nothing, unless a format reads everything there.
     if (value.kind === 'word') return
-    const reading = this.#manners(member, around) ?? (isProse(name) ? 'prose' : 'skip')
+    const reading = this.#manners(member, around) ?? (value.kind !== 'number' && isProse(name) ? 'prose' : 'skip')
     if (reading === 'skip') return
     const at = `${path}/${name}`
     if (reading === 'free') this.free(value, at)
