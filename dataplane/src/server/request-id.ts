@@ -31,7 +31,8 @@ function write(bytes: Buffer, at: number): void {
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
   let letter = at
-  for (const [place, byte] of bytes.entries()) {
+  for (let place = 0; place < BYTES; place++) {
+    const byte = bytes[place] ?? 0
     if (DASHES.has(place)) letter++
     text[letter++] = DIGITS[byte >> 4] ?? 0
     text[letter++] = DIGITS[byte & 0x0f] ?? 0
