@@ -1,5 +1,5 @@
 // `make prove-crashes`: an operator that dies at each of its writes in turn, also at those it begins and ends with, and one
-// that is killed at ten random moments. Takes some six minutes of a machine that does nothing else; what came of it is in
+// that is killed at ten random moments. Takes some eight minutes of a machine that does nothing else; what came of it is in
 // docs/proof/crashes.md.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -135,20 +135,23 @@ export function crashesOfFile({ staying, thorough }: CrashesOptions): void {
     const env = { SMARTFLOW_LEADER_ELECTION: 'false' }
     let operator = await startOperator(world, { env })
     const deaths: string[] = []
-    while (deaths.length < KILLS) {
-      const tenant = `random-${deaths.length}`
-      await tell(tenant, async ended => {
-        if (deaths.length === KILLS) return once(ended)
-        const ms = Math.round(chance() * 1_200)
-        // The moment is what is chosen here; nothing is waited for.
-        await sleep(ms, undefined, { signal: ended }).catch(() => undefined)
-        if (ended.aborted) return
-        deaths.push(`SIGKILL ${ms} ms after the start`)
-        await operator.kill()
-        operator = await startOperator(world, { env })
-      })
+    try {
+      // A story may end before the moment comes.
+      for (let round = 1; deaths.length < KILLS; round++) {
+        await tell(`random-${round}`, async ended => {
+          if (deaths.length === KILLS) return once(ended)
+          const ms = Math.round(chance() * 1_200)
+          // The moment is what is chosen here; nothing is waited for.
+          await sleep(ms, undefined, { signal: ended }).catch(() => undefined)
+          if (ended.aborted) return
+          deaths.push(`SIGKILL ${ms} ms after the start`)
+          await operator.kill()
+          operator = await startOperator(world, { env })
+        })
+      }
+    } finally {
+      await operator.stop()
     }
-    await operator.stop()
     task.meta.deaths = deaths
   })
 
