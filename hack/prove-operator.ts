@@ -1,8 +1,7 @@
 // Measures the control plane at full size on a real API server, and writes what came of it to docs/proof/operator.md:
 // `make prove-operator`. Takes some 15 minutes; sizes can be set: KEYS=500 CHAINS=20 make prove-operator.
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg, totalmem } from 'node:os'
+import { loadavg } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { startUpstream } from '../bench/upstream.ts'
 import { temporary } from '../test/e2e/gateway.ts'
@@ -14,6 +13,7 @@ import {
 } from '../test/operator/change-under-load.ts'
 import { machineAddress } from './machine-address.ts'
 import { type Counts, measureScale, type ScaleReport } from '../test/operator/scale.ts'
+import { provenance } from './provenance.ts'
 import { startRedis } from './redis.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
@@ -80,7 +80,7 @@ function markdown(scale: ScaleReport, underLoad: ChangeUnderLoad | undefined, bu
   return [
     '# The control plane, measured',
     '',
-    `\`make prove-operator\` on ${new Date().toISOString().slice(0, 10)}, commit ${commit()}, Node ${process.versions.node}, ${machine()}; load average before it began: ${busy.toFixed(1)}. API server, etcd, controllers, Redis, operator, both data planes and the measuring client share these cores.`,
+    `${provenance('prove-operator', busy)} API server, etcd, controllers, Redis, operator, both data planes and the measuring client share these cores.`,
     '',
     `## ${size.keys} virtual keys and ${size.chains} fallback chains of ${size.tenants} tenants`,
     '',
@@ -123,15 +123,6 @@ function countsText(counts: Counts): string {
 
 function megabytes(bytes: number | undefined): string {
   return bytes === undefined ? 'not known here' : `${(bytes / 1_000_000).toFixed(0)} MB`
-}
-
-function commit(): string {
-  return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim()
-}
-
-function machine(): string {
-  const model = cpus()[0]?.model.trim() || 'unknown processor'
-  return `${cpus().length} cores (${model}), ${Math.round(totalmem() / 1_000_000_000)} GB, ${process.platform}`
 }
 
 const [busy = 0] = loadavg()

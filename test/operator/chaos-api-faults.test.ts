@@ -23,10 +23,11 @@ const held = tenantAtWork({
 afterAll(() => proxy.stop())
 
 describe('an API server in trouble', { timeout: 60_000 }, () => {
-  neverNoticed(held, () => {
+  const endTrouble = (): void => {
     proxy.rule = () => undefined
     proxy.delayMs = 0
-  })
+  }
+  neverNoticed(held, { endTrouble })
 
   test('says in every watch that its version is too old', async ({ cluster: _ }) => {
     await comesAndGoes(held, 'expired', () => proxy.expire())

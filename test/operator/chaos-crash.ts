@@ -1,28 +1,42 @@
 // Operators in this process that die at a chosen write: to the API server or to the store, before it or right after it.
 // Whatever they do afterwards reaches nobody, as of a process that is gone.
+import { CLAIM_SCRIPT, COMMIT_SCRIPT, TOUCH_SCRIPT } from '../../core/src/snapshot/scripts.ts'
 import { KubeClient } from '../../operator/src/api/client.ts'
 import { ClusterAccess } from '../../operator/src/api/kube-config.ts'
+import { isRecord } from '../../operator/src/api/resource-type.ts'
 import { StoreConnection } from '../../operator/src/apply/redis.ts'
 import { Operator } from '../../operator/src/operator.ts'
 import { readSettings } from '../../operator/src/settings.ts'
 import { OperatorMetrics } from '../../operator/src/telemetry/metrics.ts'
 import type { Place } from './stack.ts'
 
+/** Scripts of the publisher, by what they do. */
+const SCRIPTS: ReadonlyMap<string, string> = new Map([
+  [CLAIM_SCRIPT.sha, 'claim'],
+  [TOUCH_SCRIPT.sha, 'touch'],
+  [COMMIT_SCRIPT.sha, 'commit'],
+])
 const STORE_WRITES: ReadonlySet<string> = new Set(['mset', 'set', 'zadd', 'sadd', 'del'])
+
+/** Before it takes effect, or after, but without hearing of it. */
+export type When = 'before' | 'after'
 
 /** Counts the writes of one operator, and kills it at one of them. */
 export class Fate {
   readonly #writes: string[] = []
   #at: number = Infinity
-  #when: 'before' | 'after' = 'before'
+  #when: When = 'before'
+  #which = /^/
   #dead = false
   #died = Promise.withResolvers<void>()
 
-  /** It dies at the write with this number from now on: before it takes effect, or after, but without hearing of it. */
-  arm(at: number, when: 'before' | 'after'): void {
+  /** It dies at the write with this number from now on, of those that are counted: all of them by default. */
+  arm(at: number, when: When, which = /^/): this {
     this.#writes.length = 0
     this.#at = at
     this.#when = when
+    this.#which = which
+    return this
   }
 
   get dead(): boolean {
@@ -52,6 +66,7 @@ export class Fate {
 
   async writing<T>(what: string, write: () => Promise<T>): Promise<T> {
     if (this.#dead) throw new Error('this operator is dead')
+    if (!this.#which.test(what)) return await write()
     this.#writes.push(what)
     if (this.#writes.length !== this.#at) return await write()
     if (this.#when === 'after') await write()
@@ -88,8 +103,17 @@ class MortalClient extends KubeClient {
   }
 
   override patchJson(...args: Parameters<KubeClient['patchJson']>) {
-    const [{ type, name }] = args
-    return this.#fate.writing(`patch ${type.kind} ${name}`, () => super.patchJson(...args))
+    const [{ type, name }, operations] = args
+    const last = operations.at(-1)
+    const what = `patch ${type.kind} ${name} ${last?.op} ${last?.path}`
+    return this.#fate.writing(what, () => super.patchJson(...args))
+  }
+
+  override replace(...args: Parameters<KubeClient['replace']>) {
+    const [object] = args
+    const holder = isRecord(object.spec) ? object.spec['holderIdentity'] : undefined
+    const what = `replace ${object.kind} ${object.metadata.name} of ${holder === '' ? 'nobody' : 'its own'}`
+    return this.#fate.writing(what, () => super.replace(...args))
   }
 
   override delete(...args: Parameters<KubeClient['delete']>) {
@@ -102,16 +126,23 @@ class MortalClient extends KubeClient {
 export interface Mortal {
   readonly fate: Fate
   readonly log: () => string
+  /** Ends it in order, if it does not die of that. */
+  readonly stop: () => Promise<void>
   /** Ends it without letting it finish anything. */
   readonly bury: () => Promise<void>
 }
 
-/** Starts one, without election: the dead cannot give back a lease. */
-export async function startMortal(place: Place, fate = new Fate()): Promise<Mortal> {
+let born = 0
+
+/** Starts one; by default without election, since the dead cannot give back a lease. */
+export async function startMortal(
+  place: Place,
+  { fate = new Fate(), election = false }: { fate?: Fate; election?: boolean } = {},
+): Promise<Mortal> {
   const settings = readSettings({
     SMARTFLOW_NAMESPACE: place.namespace,
     SMARTFLOW_GATEWAY: place.gateway,
-    SMARTFLOW_LEADER_ELECTION: 'false',
+    SMARTFLOW_LEADER_ELECTION: String(election),
     REDIS_URL: place.redisUrl,
   })
   const lines: string[] = []
@@ -121,7 +152,7 @@ export async function startMortal(place: Place, fate = new Fate()): Promise<Mort
     client,
     settings,
     metrics: new OperatorMetrics({ gateway: place.gateway, leaseName: 'none', version: 'test' }),
-    identity: 'mortal',
+    identity: `mortal-${++born}`,
     log: (level, message, fields) =>
       lines.push(JSON.stringify({ level, message, ...fields, error: String(fields?.['error']) })),
     onLost: why => lines.push(`lost: ${why}`),
@@ -133,6 +164,7 @@ export async function startMortal(place: Place, fate = new Fate()): Promise<Mort
   return {
     fate,
     log: () => lines.slice(-60).join('\n'),
+    stop: () => operator.stop(),
     async bury() {
       fate.kill()
       await operator.stop()
@@ -165,7 +197,7 @@ export function mortalStore(): () => void {
   }
   StoreConnection.prototype.run = function (script, keys, args) {
     const ask = () => run.call(this, script, keys, args)
-    return fateOf(this).writing(`script ${script.sha.slice(0, 6)} ${keys[0]}`, ask)
+    return fateOf(this).writing(`script ${SCRIPTS.get(script.sha) ?? script.sha} ${keys[0]}`, ask)
   }
   return () => Object.assign(StoreConnection.prototype, { send, run })
 }

@@ -66,11 +66,15 @@ export function tenantAtWork({
   }
 }
 
-/** For every test of a `describe`: no call with the key failed, and in the end everything is as it was. */
-export function neverNoticed(held: AtWork, endTrouble: () => void = () => undefined): void {
+/** For every test of a `describe`: no call with one of the keys failed, and in the end everything is as it was. */
+export function neverNoticed(
+  held: AtWork,
+  { endTrouble = () => undefined, keys = ['app'] }: { endTrouble?: () => void; keys?: readonly string[] } = {},
+): void {
   let prober: Prober
   beforeEach(async () => {
-    prober = new Prober(() => held.planes).watch(await tokenOf(held.world, TENANT, 'app'))
+    const tokens = await Promise.all(keys.map(name => tokenOf(held.world, TENANT, name)))
+    prober = new Prober(() => held.planes).watch(...tokens)
   })
   afterEach(async () => {
     endTrouble()

@@ -30,11 +30,19 @@ export interface PublisherOptions {
 /**
  * What came of it. `unchanged`: the store has this content already. `held`: it would remove more than half of the
  * objects at once; publish the same again (after a second look at the sources) and it goes through. `stale`: another
- * writer took over; stop publishing. `data` is the configuration in force.
+ * writer took over; stop publishing. `data` is the configuration in force. `version` and
+ * `inForce` of one that is held are what the store has, the digest empty where it has nothing.
  */
 export type Published =
   | { readonly outcome: 'published' | 'unchanged'; readonly version: Version; readonly data: SnapshotData }
-  | { readonly outcome: 'held'; readonly removed: number; readonly of: number; readonly message: string }
+  | {
+      readonly outcome: 'held'
+      readonly removed: number
+      readonly of: number
+      readonly message: string
+      readonly version: Version
+      readonly inForce: InForce
+    }
   | { readonly outcome: 'stale'; readonly message: string }
 
 /** The head of a store that has none. */
@@ -85,7 +93,7 @@ export class Publisher {
       }
       this.#heads.forget()
     }
-    return this.#heldBack(data, this.#known) ?? this.#write(data, this.#known)
+    return this.#heldBack(data, this.#known, head) ?? this.#write(data, this.#known)
   }
 
   /** By what this writer judges what may be removed from the store: its epoch, and the generation that it last saw. */
@@ -124,7 +132,7 @@ export class Publisher {
     return this.#epoch
   }
 
-  #heldBack(data: SnapshotData, known: InForce): Published | undefined {
+  #heldBack(data: SnapshotData, known: InForce, { epoch, generation, digest }: Head): Published | undefined {
     const { removed, of } = removals(known, data)
     const many = removed >= HELD_OBJECTS && removed > of * HELD_SHARE
     if (!many || this.#heldDigest === data.version.digest) {
@@ -135,7 +143,7 @@ export class Publisher {
     const message =
       `held back: ${removed} of ${of} objects would go at once; ` +
       'the configuration in force stays until a second look at the sources gives the same'
-    return { outcome: 'held', removed, of, message }
+    return { outcome: 'held', removed, of, message, version: { epoch, generation, digest }, inForce: known }
   }
 
   async #write(data: SnapshotData, known: InForce): Promise<Published> {

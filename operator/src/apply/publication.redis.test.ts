@@ -85,6 +85,18 @@ describe.skipIf(url === '')('the operator and its store (skipped without a Redis
     expect(await publication.publish(worldOf(1))).toMatchObject({ outcome: 'published' })
   })
 
+  test('what is in force is told after a start too, while a publication is held back', async () => {
+    const { version, inForce } = await publicationOf().publish(worldOf(...Array.from({ length: 20 }, (_, at) => at)))
+    const restarted = publicationOf()
+    for (let look = 0; look < 2; look++) {
+      expect(await restarted.publish(worldOf(1))).toMatchObject({ outcome: 'held', version, inForce })
+      restarted.unconfirmed()
+    }
+    await lose()
+    const other = publicationOf({ remembered: { epoch: 4, generation: 20 } })
+    expect(await other.publish(worldOf(1))).toMatchObject({ outcome: 'published', version: { generation: 21 } })
+  })
+
   test('a second operator takes over for good', async () => {
     const first = publicationOf()
     await first.publish(worldOf(1))

@@ -2,6 +2,7 @@
 import { placeName } from '@smartflow/core/compile/status'
 import type { Place } from '@smartflow/core/snapshot/config-store'
 import { compareVersions } from '@smartflow/core/snapshot/follow'
+import type { InForce } from '@smartflow/core/snapshot/in-force'
 import type { Compiled } from '@smartflow/core/snapshot/items'
 import { type Published, Publisher } from '@smartflow/core/snapshot/publish'
 import { type RedisCommands, RedisConfigStore } from '@smartflow/core/snapshot/redis-config-store'
@@ -151,11 +152,19 @@ export class Publication {
         return { ...this.#situation(this.#inForce), outcome, version }
       }
       case 'held':
+        this.#adopt(published)
         return this.#failed('held', published.message, this.#wantedOf(compiled))
       case 'stale':
         this.#stale = published.message
         return this.#failed('stale', published.message, this.#wantedOf(compiled))
     }
+  }
+
+  /** After a start nothing but the store tells what is served while a publication is held back. */
+  #adopt({ version, inForce }: Published & { readonly outcome: 'held' }): void {
+    if (this.#version !== undefined || version.digest === '') return
+    this.#version = version
+    this.#inForce = digestsOf(inForce)
   }
 
   #failed(outcome: 'held' | 'stale' | 'unavailable', message: string, wanted: Digests): PublicationOutcome {
@@ -177,9 +186,9 @@ export class Publication {
   }
 }
 
-function digestsOf(data: SnapshotData): Digests {
+function digestsOf({ tenants }: Pick<SnapshotData, 'tenants'> | InForce): Digests {
   const digests = new Map<string, string>()
-  for (const [tenant, { entries }] of data.tenants) {
+  for (const [tenant, { entries }] of tenants) {
     for (const { kind, name, digest } of entries) digests.set(placeName({ tenant, kind, name }), digest)
   }
   return digests

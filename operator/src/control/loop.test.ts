@@ -10,6 +10,8 @@ import { REVOKE_FINALIZER } from './key-annotations.ts'
 import { Loop, type Plan } from './loop.ts'
 
 const TOKEN = 'sk-sf-' + '0'.repeat(48)
+/** What only a list says to be gone is doubted for this long; so is all that a first list lacks. */
+const DOUBT_MS = 60_000
 const NOT_PUBLISHED = { wanted: new Map(), inForce: new Map(), version: undefined, evictionProblem: undefined }
 const HELD: PublicationOutcome = { ...NOT_PUBLISHED, outcome: 'held', message: 'too much would go' }
 
@@ -98,6 +100,7 @@ describe('turns', () => {
   })
 
   it('do not overlap; what changes meanwhile causes one more', async () => {
+    await pass(DOUBT_MS)
     const slow = Promise.withResolvers<void>()
     const confirm = vi.spyOn(observed, 'confirm').mockImplementation(() => slow.promise.then(() => true))
     answers = [HELD]
@@ -174,13 +177,27 @@ describe('nothing is published', () => {
 
 describe('a publication that is held back', () => {
   it('goes through when a fresh list says the same', async () => {
+    await pass(DOUBT_MS)
     answers = [HELD]
     await begin()
     expect(plans.map(({ outcome }) => outcome.outcome)).toEqual(['published'])
     expect(compiled).toHaveLength(2)
   })
 
+  it('stays so for a minute when only lists said what is gone, and that is said once', async () => {
+    answers = Array.from({ length: 100 }, () => HELD)
+    await begin()
+    await pass(DOUBT_MS - 1_000)
+    expect(new Set(plans.map(({ outcome }) => outcome.outcome))).toEqual(new Set(['held']))
+    expect(failures).toEqual([HELD.message, expect.stringContaining('no watch did')])
+    expect(unconfirmed).toBe(compiled.length)
+    answers = [HELD]
+    await pass(2_000)
+    expect(plans.at(-1)?.outcome.outcome).toBe('published')
+  })
+
   it('is told as not confirmed each time, until a fresh list says the same', async () => {
+    await pass(DOUBT_MS)
     answers = Array.from({ length: 50 }, () => HELD)
     const confirm = vi.spyOn(observed, 'confirm').mockResolvedValue(false)
     await begin()

@@ -53,7 +53,7 @@ export interface LoopOptions {
   readonly publish: (compiled: Compiled, gateway: AIGateway | undefined) => Promise<PublicationOutcome>
   /** Secrets to look at beside those that resources name. */
   readonly alsoWanted?: () => Iterable<[string, SecretOwner]>
-  /** A fresh list did not say the same: what was held back must be held back again. */
+  /** A fresh list did not say the same, or is to be doubted: what was held back must be held back again. */
   readonly unconfirmed: () => void
   /** The operator's own namespace. */
   readonly namespace: string
@@ -74,7 +74,9 @@ export class Loop {
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
   #stopped = true
-  #blind: string | undefined
+  /** Why the turn before, and this one, could not be finished. */
+  #said: ReadonlySet<string> = new Set()
+  #saying = new Set<string>()
 
   constructor(options: LoopOptions) {
     const { keyring, namespace } = options
@@ -137,17 +139,14 @@ export class Loop {
 
   /** False: it could not be finished, and nothing that is in force was touched. */
   async #turn(): Promise<boolean> {
-    const { observed, secrets, failed, planned, fenced } = this.#options
+    const { observed, secrets, planned, fenced } = this.#options
+    ;[this.#said, this.#saying] = [this.#saying, new Set()]
     const blind = observed.failing()
     if (blind.length > 0) {
       // A list that failed is not an empty list: what is published stays until everything can be seen again.
-      const problem = `nothing is published while the API server does not answer for: ${blind.join(', ')}`
-      // Said once, not with every attempt.
-      if (problem !== this.#blind) failed(problem)
-      this.#blind = problem
+      this.#say(`nothing is published while the API server does not answer for: ${blind.join(', ')}`)
       return false
     }
-    this.#blind = undefined
     const { resources, invalid, deleting } = this.#look()
     const { namespace, alsoWanted } = this.#options
     const named = wantedSecrets(resources, namespace, id => this.#isNewKey(id))
@@ -184,16 +183,25 @@ export class Loop {
   }
 
   async #isConfirmed(held: string): Promise<boolean> {
-    const { observed, failed, unconfirmed } = this.#options
-    failed(held)
+    const { observed, unconfirmed } = this.#options
+    this.#say(held)
     try {
-      if (await observed.confirm()) return true
-      failed('a fresh list is not what was watched: everything is listed again, and what is published stays')
+      if (!(await observed.confirm())) {
+        this.#say('a fresh list is not what was watched: everything is listed again, and what is published stays')
+      } else if (observed.doubtful()) {
+        this.#say('only lists say so, and no watch did: what is published stays until they have said so for a minute')
+      } else return true
     } catch (error) {
-      failed('nothing is removed while the API server does not answer', error)
+      this.#say('nothing is removed while the API server does not answer', error)
     }
     unconfirmed()
     return false
+  }
+
+  /** Once, not with every attempt. */
+  #say(problem: string, error?: unknown): void {
+    if (!this.#said.has(problem)) this.#options.failed(problem, error)
+    this.#saying.add(problem)
   }
 
   /**

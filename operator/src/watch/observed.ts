@@ -111,6 +111,11 @@ export class Observed {
     return same
   }
 
+  /** Whether a list of late, and no event of a watch, said that something of ours is gone: see `Reflector.doubtful`. */
+  doubtful(): boolean {
+    return [...this.#ours.values(), this.#namespaces].some(reflector => reflector.doubtful())
+  }
+
   async #holdsSame(type: ResourceType, reflector: Reflector): Promise<boolean> {
     const cached = new Set([...reflector.list()].map(({ metadata }) => metadata.uid))
     for await (const uid of this.#uids(type)) if (!cached.delete(uid)) return false

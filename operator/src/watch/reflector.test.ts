@@ -11,6 +11,7 @@ import { Reflector, type ReflectorOptions } from './reflector.ts'
 const ALL_KEYS = '/apis/smartflow.dev/v1alpha1/virtualkeys'
 const KEYS = '/apis/smartflow.dev/v1alpha1/namespaces/payments/virtualkeys'
 const RESYNC_MS = 600_000
+const DOUBT_MS = 60_000
 
 let api: FakeKubeApi
 let client: KubeClient
@@ -148,6 +149,26 @@ describe('a reflector', () => {
     expect(changes.indexOf('deleted again')).toBeLessThan(changes.indexOf('added again'))
     expect(names()).toEqual(['again', 'changed', 'new', 'same'])
     expect(problems.filter(Boolean)).toEqual([])
+  })
+
+  it('doubts for a minute what a first list may lack and what a later one does, but nothing that a watch says', async () => {
+    api.put(`${KEYS}/app`)
+    api.put(`${KEYS}/web`)
+    await started()
+    expect(reflector.doubtful()).toBe(true)
+    await clock.advance(DOUBT_MS)
+    expect(reflector.doubtful()).toBe(false)
+    api.remove(`${KEYS}/app`)
+    await vi.waitFor(() => expect(names()).toEqual(['web']))
+    expect(reflector.doubtful()).toBe(false)
+    api.expireWatches()
+    api.remove(`${KEYS}/web`)
+    api.compact()
+    await vi.waitFor(async () => {
+      await clock.advance(1_000)
+      expect(names()).toEqual([])
+    })
+    expect(reflector.doubtful()).toBe(true)
   })
 
   it('takes no failed list for an empty one', async () => {

@@ -33,6 +33,8 @@ const GOOD_WATCH_MS = 5_000
 const WATCH_SECONDS = { least: 240, most: 480 }
 const RELIST_MS = 10 * 3_600_000
 const RESYNC_MS = 10 * 60_000
+/** What only a list says to be gone is doubted for this long. */
+const DOUBT_MS = 60_000
 
 export class Reflector {
   /** When the first list is there; rejects when it is stopped before. For an optional type also when it is absent. */
@@ -51,6 +53,7 @@ export class Reflector {
   /** Where the watch goes on; undefined: a list is due. */
   #version: string | undefined
   #relistAt = 0
+  #doubtUntil = -Infinity
   #openedAt: number | undefined
   #attempts = 0
   /** Ends the watch that stands, for a list. */
@@ -92,6 +95,14 @@ export class Reflector {
   /** Whether an optional type is not installed. */
   absent(): boolean {
     return this.#absent
+  }
+
+  /**
+   * Whether a list of late, and no event of a watch, said that objects are gone; the first list after a start may lack any. A
+   * server in trouble gives lists that lack what is there, and the same once more to whoever asks again at once.
+   */
+  doubtful(): boolean {
+    return this.#clock.now() < this.#doubtUntil
   }
 
   /** Distrusts what is held: lists anew as soon as may be. Until then everything stays as it is. */
@@ -162,7 +173,10 @@ export class Reflector {
     this.#relistAt = this.#clock.now() + RELIST_MS * (0.9 + 0.2 * this.#random())
     this.#inOnePiece = false
     this.#absent = false
-    this.#tell(this.#cache.replace(items), !this.#isSynced)
+    const changes = this.#cache.replace(items)
+    const lacks = !this.#isSynced || changes.some(({ kind }) => kind === 'deleted')
+    if (lacks) this.#doubtUntil = this.#clock.now() + DOUBT_MS
+    this.#tell(changes, !this.#isSynced)
     this.#nowSynced()
   }
 

@@ -1,0 +1,166 @@
+// Lists that lack what is there: well-formed and empty, as a broken aggregation layer or a store that was restored answers.
+// What would go with that is held back, data planes serve every key, and all comes back with a list that is right.
+import { afterAll, afterEach, beforeEach, describe, expect } from 'vitest'
+import { eventually } from '../e2e/gateway.ts'
+import { ApiProxy, type Instead, type Rule } from './api-proxy.ts'
+import { servedBy } from './chaos-prober.ts'
+import { comesAndGoes, gatewaySeen, neverNoticed, TENANT, tenantAtWork } from './chaos-tenant.ts'
+import { allReady } from './chaos-world.ts'
+import { test } from './cluster-test.ts'
+import { condition, type Seen, seeAll, startOperator } from './stack.ts'
+import { request } from './world.ts'
+
+/** So many keys that losing all of them at once cannot be meant. */
+const MANY = Array.from({ length: 20 }, (_, at) => `many-${at}`)
+const KEYS = ['app', 'web', ...MANY]
+/** Our kinds that lists may be empty of. */
+const OURS = ['aigateways', 'aitenants', 'aiproviders', 'fallbackchains', 'policies', 'virtualkeys']
+const FAILED: Instead = { code: 500, reason: 'InternalError' }
+const EMPTY: Instead = { amend: body => JSON.stringify({ ...(JSON.parse(body) as object), items: [] }) }
+
+let proxy: ApiProxy
+
+const held = tenantAtWork({
+  keys: MANY,
+  async start(world) {
+    proxy = await ApiProxy.start(world)
+    return startOperator(world, { kubeconfig: proxy.kubeconfig })
+  },
+})
+afterAll(() => proxy.stop())
+
+/** Answers lists of these kinds so; others, and everything else, go their way. */
+const lists =
+  (plurals: readonly string[], instead: () => Instead | undefined): Rule =>
+  ({ method, plural, watch }) =>
+    method === 'GET' && !watch && plurals.includes(plural) ? instead() : undefined
+
+/** Lists are answered so again and again, this often at least. */
+async function asked(times: number): Promise<void> {
+  const before = proxy.decided
+  await eventually('it was listed again and again', () => proxy.decided >= before + times, 30_000)
+}
+
+async function restart(): Promise<void> {
+  await held.operator.kill()
+  held.operator = await startOperator(held.world, {
+    kubeconfig: proxy.kubeconfig,
+    // The next one need not wait for the lease of the dead.
+    env: { SMARTFLOW_LEADER_ELECTION: 'false' },
+  })
+}
+
+/** Value of a line of the operator's metrics that begins so; 0 when there is none. */
+async function metric(series: string): Promise<number> {
+  const text = await (await fetch(`${held.operator.metrics}/metrics`)).text()
+  const line = text.split('\n').find(each => each.startsWith(`${series} `))
+  return Number(line?.slice(series.length + 1) ?? 0)
+}
+
+/** Status, log and metrics say that a publication is held back, and what is served goes on to be called so. */
+async function isSaidToBeHeld(): Promise<void> {
+  const said = (): Promise<unknown> => gatewaySeen(held).then(seen => condition(seen, 'PublishHeld'))
+  await expect
+    .poll(said, { timeout: 15_000 })
+    .toMatchObject({ status: 'True', reason: 'TooMuchRemoved', message: expect.stringContaining('held back: 2') })
+  expect(held.operator.log()).toContain('held back: 2')
+  expect(await metric('smartflow_config_published_total{result="failed"}')).toBeGreaterThan(0)
+  const series = 'smartflow_resource_condition{kind="AIGateway",type="PublishHeld",status="True"}'
+  await eventually('a metric says so', async () => (await metric(series)) === 1)
+  await allReady(held.world, { tenant: TENANT, log: () => held.operator.log() })
+}
+
+async function isSaidNoMore(): Promise<void> {
+  await eventually('it is held no more', async () => {
+    const seen = await gatewaySeen(held)
+    return seen !== undefined && condition(seen, 'PublishHeld') === undefined
+  })
+}
+
+/** By key: what a revocation or another token would change, and its Secret to the version. */
+async function tokens(): Promise<Record<string, unknown>> {
+  const { cluster } = held.world
+  const keys = await seeAll(cluster, 'virtualkeys', TENANT)
+  const secrets = await request<{ items: readonly Pick<Seen, 'metadata'>[] }>(
+    cluster,
+    'GET',
+    `/api/v1/namespaces/${TENANT}/secrets`,
+  )
+  // The cluster takes its time with the Secrets of keys that came and went.
+  const there = KEYS.map(name => {
+    const { metadata, status } = keys.find(each => each.metadata.name === name) ?? {}
+    const secret = secrets.items.find(each => each.metadata.name === `${name}-key`)?.metadata
+    const { uid, finalizers, deletionTimestamp } = metadata ?? {}
+    const token = { uid: secret?.uid, resourceVersion: secret?.resourceVersion }
+    return [name, { uid, finalizers, deletionTimestamp, keyID: status?.['keyID'], token }]
+  })
+  return Object.fromEntries(there) as Record<string, unknown>
+}
+
+describe('an API server whose lists lack what is there', { timeout: 90_000 }, () => {
+  const endTrouble = (): void => {
+    proxy.rule = () => undefined
+  }
+  neverNoticed(held, { endTrouble, keys: KEYS })
+
+  let before: { readonly tokens: Record<string, unknown>; readonly digest: string | null }
+  beforeEach(async () => {
+    before = { tokens: await tokens(), digest: (await servedBy(held.planes[0])).digest }
+    expect(before.tokens['app']).toMatchObject({ keyID: expect.any(String), token: { uid: expect.any(String) } })
+  })
+  afterEach(async () => {
+    expect(await tokens()).toEqual(before.tokens)
+    for (const plane of held.planes) expect((await servedBy(plane)).digest).toBe(before.digest)
+  })
+
+  test('gives an empty list of keys for a while', async ({ cluster: _ }) => {
+    proxy.rule = lists(['virtualkeys'], () => EMPTY)
+    proxy.expire('virtualkeys')
+    await isSaidToBeHeld()
+    await asked(8)
+    proxy.rule = () => undefined
+    await isSaidNoMore()
+    await comesAndGoes(held, 'after-relist')
+  })
+
+  test('gives an empty list of keys to an operator that starts', async ({ cluster: _ }) => {
+    proxy.rule = lists(['virtualkeys'], () => EMPTY)
+    await restart()
+    await isSaidToBeHeld()
+    await asked(8)
+    proxy.rule = () => undefined
+    await isSaidNoMore()
+    await comesAndGoes(held, 'after-start')
+  })
+
+  test('gives empty lists of everything of ours', async ({ cluster: _ }) => {
+    proxy.rule = lists(OURS, () => EMPTY)
+    for (const plural of OURS) proxy.expire(plural)
+    await eventually('it is held', () => held.operator.log().includes('held back: 2'))
+    await asked(40)
+    proxy.rule = () => undefined
+    await comesAndGoes(held, 'after-everything')
+  })
+
+  test('gives an empty list of keys, and then none at all for a while', async ({ cluster: _ }) => {
+    let given = 0
+    proxy.rule = lists(['virtualkeys'], () => (given++ === 0 ? EMPTY : FAILED))
+    proxy.expire('virtualkeys')
+    await isSaidToBeHeld()
+    await asked(8)
+    proxy.rule = () => undefined
+    await isSaidNoMore()
+    await comesAndGoes(held, 'after-failures')
+  })
+
+  test('gives an operator that starts no list of keys for a while', async ({ cluster: _ }) => {
+    proxy.rule = lists(['virtualkeys'], () => FAILED)
+    await restart()
+    await asked(4)
+    expect((await fetch(`${held.operator.metrics}/readyz`)).status).toBe(503)
+    // Whatever it knows of the rest, it publishes nothing without the keys.
+    expect(await metric('smartflow_config_published_total{result="published"}')).toBe(0)
+    proxy.rule = () => undefined
+    await comesAndGoes(held, 'after-no-list')
+  })
+})
