@@ -177,10 +177,18 @@ export class Publication {
   }
 }
 
+/** The same content has the same digests, by identity. */
+const known = new WeakMap<SnapshotData['tenants'], Digests>()
+
 function digestsOf(data: SnapshotData): Digests {
+  return known.get(data.tenants) ?? remembered(data)
+}
+
+function remembered(data: SnapshotData): Digests {
   const digests = new Map<string, string>()
   for (const [tenant, { entries }] of data.tenants) {
     for (const { kind, name, digest } of entries) digests.set(placeName({ tenant, kind, name }), digest)
   }
+  known.set(data.tenants, digests)
   return digests
 }
