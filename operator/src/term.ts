@@ -78,6 +78,8 @@ export class Term {
   #sweep: NodeJS.Timeout | undefined
   #usageKnown = false
   #plannedLast: Plan | undefined
+  /** The revision of the objects that metrics tell of. */
+  #counted: number | undefined
   /** When what is in force was published, until every pod has it. */
   #publishedAt: number | undefined
 
@@ -357,7 +359,10 @@ export class Term {
 
   #lookAtAll(): void {
     this.#enqueueDiffering()
-    const { conditions, blocked } = census(this.#options.observed.all())
+    const { observed } = this.#options
+    if (this.#counted === observed.revision()) return
+    this.#counted = observed.revision()
+    const { conditions, blocked } = census(observed.all())
     this.#options.metrics.conditions(conditions)
     this.#options.metrics.deletionBlocked({ VirtualKey: blocked })
   }
