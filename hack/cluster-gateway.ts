@@ -7,10 +7,10 @@ import { addGatewayPod } from './control-plane/gateway-pods.ts'
 import { GATEWAY_MAIN, GATEWAY_NODE_FLAGS } from './gateway-command.ts'
 import { until } from './local-server.ts'
 import { startMockProvider } from './mock-provider.ts'
+import { OPERATOR_MAIN, OPERATOR_NODE_FLAGS } from './operator-command.ts'
 import { startReady } from './ready-process.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const OPERATOR = join(ROOT, 'operator/src/main.ts')
 /** Namespace of operator and gateway, and the gateway's name in Redis. */
 const HOME = 'smartflow-system'
 const GATEWAY = 'smartflow'
@@ -46,7 +46,7 @@ export async function startClusterGateway(options: ClusterGatewayOptions): Promi
   await kubectl(cluster, ['wait', '--for=condition=Established', '-f', join(ROOT, 'crds'), '--timeout=30s'])
   await apply(cluster, [namespace(HOME), namespace('acme-platform'), namespace('demo'), gatewayService()])
   const operator = await startReady({
-    args: [OPERATOR],
+    args: [...OPERATOR_NODE_FLAGS, OPERATOR_MAIN],
     log: join(dir, 'operator.log'),
     env: {
       KUBECONFIG: cluster.address.kubeconfig,

@@ -71,11 +71,15 @@ export class Term {
   readonly #loop: Loop
   readonly #queue: WorkQueue<string>
   readonly #board: StatusBoard
+  readonly #keys: KeyReconciler
   readonly #reconciler: ObjectReconciler
   readonly #usage: Usage
   readonly #sidecars: Sidecars
   #sweep: NodeJS.Timeout | undefined
   #usageKnown = false
+  #plannedLast: Plan | undefined
+  /** The revision of the objects that metrics tell of. */
+  #counted: number | undefined
   /** When what is in force was published, until every pod has it. */
   #publishedAt: number | undefined
 
@@ -133,6 +137,7 @@ export class Term {
     metrics.queueSource(QUEUE, () => this.#queue.unfinished())
     metrics.workers(QUEUE, settings.workers)
     const { keys: keyReconciler, tenants } = reconcilers
+    this.#keys = keyReconciler
     const board = this.#board
     const plan = (): Plan | undefined => this.#loop.plan()
     this.#reconciler = new ObjectReconciler({
@@ -166,6 +171,8 @@ export class Term {
   /** An object of ours came, changed or went. */
   changed(id: string, { moved, background }: { readonly moved: Moved; readonly background: boolean }): void {
     if (moved === 'spec') this.#loop.touch()
+    const parsed = moved === 'status' ? undefined : this.#options.observed.parsed(id)
+    if (parsed !== undefined) this.#keys.changed(parsed)
     // Most new statuses are the ones that were just written here.
     if (moved === 'status' && !this.#board.isDiffering(id)) return
     this.#queue.add(id, { priority: background ? 'background' : 'normal' })
@@ -305,7 +312,9 @@ export class Term {
     // Children and finalizers depend on more than their own object.
     for (const id of plan.deleting) this.#queue.add(id)
     for (const [id, { kind }] of plan.resources) if (kind === 'AITenant' || kind === 'AIGateway') this.#queue.add(id)
-    this.#enqueueDiffering()
+    // What time alone changes is found by the sweep.
+    if (this.#plannedLast === undefined || !saysTheSame(plan, this.#plannedLast)) this.#enqueueDiffering()
+    this.#plannedLast = plan
   }
 
   /** The pods moved: statuses may, and keys may be let go of. A store that was rolled back shows here first. */
@@ -350,8 +359,26 @@ export class Term {
 
   #lookAtAll(): void {
     this.#enqueueDiffering()
-    const { conditions, blocked } = census(this.#options.observed.all())
+    const { observed } = this.#options
+    if (this.#counted === observed.revision()) return
+    this.#counted = observed.revision()
+    const { conditions, blocked } = census(observed.all())
     this.#options.metrics.conditions(conditions)
     this.#options.metrics.deletionBlocked({ VirtualKey: blocked })
   }
+}
+
+/** True when no status could come out otherwise by one plan than by the other. */
+function saysTheSame(a: Plan, b: Plan): boolean {
+  const [said, before] = [a.outcome, b.outcome]
+  return (
+    a.statuses === b.statuses &&
+    a.resources === b.resources &&
+    a.secrets === b.secrets &&
+    said.inForce === before.inForce &&
+    said.wanted === before.wanted &&
+    said.version?.epoch === before.version?.epoch &&
+    said.version?.generation === before.version?.generation &&
+    ('message' in said ? said.message : '') === ('message' in before ? before.message : '')
+  )
 }

@@ -98,6 +98,7 @@ export function planOf(objects: readonly KubeObject[], given: PlanGiven = {}): P
     hosts,
     gateway,
     items,
+    secrets,
     outcome: given.outcome ?? published(1, items.keys()),
   }
 }

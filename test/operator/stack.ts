@@ -5,9 +5,9 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../../hack/control-plane/cluster.ts'
 import { addGatewayPod, removePod, setPodReady } from '../../hack/control-plane/gateway-pods.ts'
+import { OPERATOR_MAIN, OPERATOR_NODE_FLAGS } from '../../hack/operator-command.ts'
 import { eventually, type GatewayProcess, startGateway, temporary } from '../e2e/gateway.ts'
 
-const OPERATOR = join(import.meta.dirname, '../../operator/src/main.ts')
 const READY_MS = 30_000
 /** Of pods: addresses nobody calls, each its own. */
 let nextAddress = 1
@@ -47,7 +47,7 @@ export async function startOperator(
     kubeconfig = place.cluster.address.kubeconfig,
   }: { env?: Record<string, string>; kubeconfig?: string } = {},
 ): Promise<OperatorProcess> {
-  const child = spawn(process.execPath, [OPERATOR], {
+  const child = spawn(process.execPath, [...OPERATOR_NODE_FLAGS, OPERATOR_MAIN], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],

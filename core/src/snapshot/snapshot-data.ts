@@ -45,10 +45,26 @@ export interface SnapshotData {
 
 /** Gives a compile's result its digests: what is published, or built into a view directly when no store is between. */
 export function snapshotData(compiled: Compiled, epoch: number, generation: number): SnapshotData {
+  const { digest, tenants } = contentOf(compiled)
+  return { version: { epoch, generation, digest }, settings: compiled.settings, tenants, signedRoot: undefined }
+}
+
+interface Content {
+  readonly digest: string
+  readonly tenants: ReadonlyMap<string, TenantData>
+}
+
+/** What is compiled does not change, and a compile that found nothing new gives the very same again. */
+const contents = new WeakMap<Compiled, Content>()
+
+function contentOf(compiled: Compiled): Content {
+  const known = contents.get(compiled)
+  if (known !== undefined) return known
   const tenants = new Map<string, TenantData>()
   for (const [tenant, items] of compiled.tenants) tenants.set(tenant, tenantData(tenant, items))
-  const version = { epoch, generation, digest: contentDigest(compiled.settings, tenants) }
-  return { version, settings: compiled.settings, tenants, signedRoot: undefined }
+  const made = { digest: contentDigest(compiled.settings, tenants), tenants }
+  contents.set(compiled, made)
+  return made
 }
 
 /** An item in its written forms: its own text, its line of the manifest, and that line's text. */

@@ -55,6 +55,12 @@ describe('calls to the API server', () => {
     expect(codes).toEqual(['GET 200', 'GET 404'])
   })
 
+  it('take any number for their deadline, as what is left of a lease gives it', async () => {
+    api.put(`${KEYS}/app`)
+    expect(await client.get(KEY, { timeoutMs: 4591.848008999979 })).toBeDefined()
+    expect(await failure(client.get(KEY, { timeoutMs: -0.5 }))).toMatchObject({ reason: 'Timeout' })
+  })
+
   it('read lists in pages, whose items get the type that the server leaves out', async () => {
     for (const name of ['a', 'b', 'c']) api.put(`${KEYS}/${name}`)
     const first = await client.list(TYPES.VirtualKey, { limit: 2 })

@@ -51,7 +51,8 @@ export class Transport {
 
   /** The whole answer, parsed. Rejects with ApiError. */
   async json(request: ApiRequest): Promise<unknown> {
-    const deadline = AbortSignal.timeout(request.timeoutMs)
+    // Of whole milliseconds only: what is left of a time that this process measured is none.
+    const deadline = AbortSignal.timeout(Math.max(0, Math.floor(request.timeoutMs)))
     const what = describe(request)
     try {
       const { answer, pool } = await this.#ask(request, this.#signals(deadline, request.signal))

@@ -186,10 +186,20 @@ export class Publication {
   }
 }
 
-function digestsOf({ tenants }: Pick<SnapshotData, 'tenants'> | InForce): Digests {
+type Tenants = SnapshotData['tenants'] | InForce['tenants']
+
+/** The same content has the same digests, by identity. */
+const known = new WeakMap<Tenants, Digests>()
+
+function digestsOf({ tenants }: { readonly tenants: Tenants }): Digests {
+  return known.get(tenants) ?? remembered(tenants)
+}
+
+function remembered(tenants: Tenants): Digests {
   const digests = new Map<string, string>()
   for (const [tenant, { entries }] of tenants) {
     for (const { kind, name, digest } of entries) digests.set(placeName({ tenant, kind, name }), digest)
   }
+  known.set(tenants, digests)
   return digests
 }

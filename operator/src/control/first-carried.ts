@@ -9,11 +9,14 @@ interface Version {
 
 /** Remembers it by `placeName`; its memory is bounded by what is in force. */
 export class FirstCarried {
+  #inForce: Plan['outcome']['inForce'] | undefined
   #known = new Map<string, { readonly digest: string; readonly version: Version }>()
 
   /** Takes notice of a new plan. */
   planned({ outcome: { inForce, version } }: Plan): void {
-    if (version === undefined) return
+    // The same again is in force since the same.
+    if (version === undefined || inForce === this.#inForce) return
+    this.#inForce = inForce
     const known = new Map<string, { readonly digest: string; readonly version: Version }>()
     for (const [name, digest] of inForce) {
       const before = this.#known.get(name)

@@ -14,17 +14,18 @@ const deletionTimestamp = '2026-01-01T00:00:00Z'
 let served: string | undefined
 let inSecret: KubeObject | undefined
 let looked: boolean
+let values: Readonly<Record<string, string>> | undefined
 let facts: KeyFacts
 
 beforeEach(() => {
-  ;[served, inSecret, looked] = ['p may still serve app', undefined, true]
+  ;[served, inSecret, looked, values] = ['p may still serve app', undefined, true, undefined]
   const options = {
     secretPlan: (key: VirtualKey) =>
       looked ? keySecret({ key, live: inSecret, now: NOW, newToken: () => TOKEN, url: 'http://gateway' }) : undefined,
     stillServed: () => served,
-    secrets: { valuesOf: () => undefined, live: () => inSecret, isKnown: () => looked },
+    secrets: { valuesOf: () => values, live: () => inSecret, isKnown: () => looked, revision: () => 0 },
     url: () => 'http://gateway',
-    usage: { statusOf: () => undefined, conditionOf: () => undefined, basis: () => undefined },
+    usage: { statusOf: () => undefined, conditionOf: () => undefined, basis: () => undefined, revision: () => 0 },
   }
   facts = new KeyFacts(options)
 })
@@ -97,6 +98,21 @@ test('a key that goes at once says nothing; one that stays says who may serve it
   expect(factsOf(live)).toEqual({ notBefore: NOW + 5_000 })
   served = 'p'
   expect(factsOf(keyObject('app', { deletionTimestamp, finalizers: ['other'] })).conditions).toBeUndefined()
+})
+
+test('a plan of another Secret than there is now says nothing of the key', () => {
+  const live = keyObject('app')
+  const isPlanned = (inPlan?: Readonly<Record<string, string>>): boolean => {
+    const plan = planOf([live], { secrets: new Map(inPlan && [['default/app-key', inPlan]]) })
+    const key = plan.resources.get(idOf(live))
+    if (key?.kind !== 'VirtualKey') throw new Error('no key')
+    return facts.isPlanned(key, plan)
+  }
+  expect(isPlanned()).toBe(true)
+  values = { token: TOKEN }
+  expect([isPlanned(), isPlanned({ token: 'before' }), isPlanned(values)]).toEqual([false, false, true])
+  values = undefined
+  expect(isPlanned({ token: TOKEN })).toBe(false)
 })
 
 test('a key that does not parse has no facts', () => {

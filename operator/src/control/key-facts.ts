@@ -20,12 +20,12 @@ const SLOW_SECRET_MS = 5_000
 
 /** What they read. */
 export interface KeyFactsOptions {
-  readonly secrets: Pick<SecretReader, 'valuesOf' | 'live' | 'isKnown'>
+  readonly secrets: Pick<SecretReader, 'valuesOf' | 'live' | 'isKnown' | 'revision'>
   /** The address that stands in Secrets beside the token. */
   readonly url: () => string
   readonly secretPlan: (key: VirtualKey) => KeySecretPlan | undefined
   readonly stillServed: (id: string) => string | undefined
-  readonly usage: Pick<Usage, 'statusOf' | 'conditionOf' | 'basis'>
+  readonly usage: Pick<Usage, 'statusOf' | 'conditionOf' | 'basis' | 'revision'>
 }
 
 /** Facts of keys. The token itself is in none of them. */
@@ -56,12 +56,25 @@ export class KeyFacts {
     return { ...facts, notBefore: Date.parse(live.metadata.creationTimestamp ?? '') + SLOW_SECRET_MS }
   }
 
+  /** False while its own Secret is not as it was when the plan was made: what compiling said of the key is out of date then. */
+  isPlanned(key: VirtualKey, plan: Plan): boolean {
+    const { namespace, secretName } = tokenPlace(key)
+    const name = `${namespace}/${secretName}`
+    return plan.secrets.get(name) === this.#options.secrets.valuesOf(name)
+  }
+
   /** What they depend on beside the key, compared by identity. */
   basis(key: VirtualKey): readonly unknown[] {
     const { secrets, url, usage } = this.#options
     const { namespace, secretName } = tokenPlace(key)
     const name = `${namespace}/${secretName}`
     return [secrets.isKnown(name), secrets.valuesOf(name), secrets.live(name), url(), usage.basis(nameOf(key))]
+  }
+
+  /** What the bases of all keys are looked up in. */
+  sources(): readonly unknown[] {
+    const { secrets, url, usage } = this.#options
+    return [secrets.revision(), url(), usage.revision()]
   }
 
   #usageOf(key: VirtualKey, live: KubeObject) {

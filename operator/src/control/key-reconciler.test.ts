@@ -115,6 +115,22 @@ describe('a key', () => {
     ])
   })
 
+  it('that somebody changed has its Secret looked at again, but not one that is still to be made', async () => {
+    const parsed = () => new ParsedObjects().parse('id', api.object(OBJECT) ?? keyObject('app'))
+    const looks = () => api.calls.filter(({ verb }) => verb === 'get').length
+    api.put(keyObject('app'))
+    secrets.want(new Map([['default/app-key', 'unmade']]))
+    reconciler.changed(parsed())
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(looks()).toBe(0)
+    await reconcile(keyObject('app'))
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(looks()).toBe(0)
+    for (let times = 0; times < 5; times++) reconciler.changed(parsed())
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(looks()).toBe(1)
+  })
+
   it("leaves a Secret alone that is somebody else's, and sees soon when it is gone", async () => {
     api.put(secretObject('app-key', { token: 'theirs' }))
     expect(await reconcile(keyObject('app'))).toEqual({ requeueAfterMs: 5_000 })

@@ -17,7 +17,7 @@ const SOON_MS = 500
 /** A Secret that is somebody else's, or going, is looked at again after this. */
 const TAKEN_MS = 5_000
 
-/** A key that is reconciled has its Secret looked at again, but not more often than this. */
+/** A key that somebody changed has its Secret looked at again, but not more often than this. */
 const LOOK_MS = 5_000
 
 /** What keys need. */
@@ -59,6 +59,14 @@ export class KeyReconciler {
     return keySecret({ key, live: secrets.live(name), now: now(), newToken, url: url() })
   }
 
+  /** Somebody changed the key, or wants it looked at: its Secret, which nobody watches, may have changed as well. */
+  changed({ resource }: Parsed): void {
+    if (resource?.kind !== 'VirtualKey' || resource.spec.keyFrom !== undefined) return
+    const { namespace, secretName } = tokenPlace(resource)
+    const name = `${namespace}/${secretName}`
+    if (this.#options.secrets.live(name) !== undefined) this.#options.secrets.refresh(name, LOOK_MS)
+  }
+
   /** Before there is a token there must be the finalizer that revokes it. */
   async #guard(live: KubeObject, key: VirtualKey): Promise<void> {
     const { writer } = this.#options
@@ -77,7 +85,6 @@ export class KeyReconciler {
       secrets.refresh(`${namespace}/${secretName}`)
       return { requeueAfterMs: TAKEN_MS }
     }
-    if (write === undefined) secrets.refresh(`${namespace}/${secretName}`, LOOK_MS)
     try {
       if (write?.kind === 'create') secrets.put(await writer.createOnce(write.object))
       if (write?.kind === 'patch') {

@@ -3,12 +3,13 @@
 import { partsOfPlace, type Status } from '@smartflow/core/compile/status'
 import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
 import type { Resource } from '@smartflow/core/resources/resource'
+import type { SecretValues } from '@smartflow/core/resources/secret'
 import type { Compiled, Item } from '@smartflow/core/snapshot/items'
 import type { Keyring } from '@smartflow/core/snapshot/keyring'
 import { isRecord } from '../api/resource-type.ts'
 import type { PublicationOutcome } from '../apply/publication.ts'
 import type { Observed } from '../watch/observed.ts'
-import { problemText } from '../watch/parsed.ts'
+import { type Parsed, problemText } from '../watch/parsed.ts'
 import type { SecretOwner, SecretReader } from '../watch/secrets.ts'
 import { Compiling } from './compiling.ts'
 import { heldTokens } from './held-tokens.ts'
@@ -20,6 +21,11 @@ import { secretsOf, wantedSecrets } from './wanted-secrets.ts'
 const QUIET_MS = 50
 /** … and at the latest this long after the first. */
 const LATEST_MS = 250
+/**
+ * While changes keep coming there is a rest of so many times the work of a turn, at most this long: turns of thousands of
+ * objects would otherwise leave no time for what they are made for.
+ */
+const REST = { times: 3, mostMs: 1_000 }
 /** After a turn that could not be finished. */
 const RETRY_MS = 1_000
 /** Without any change: the store may have lost or rolled back what it had. */
@@ -41,6 +47,8 @@ export interface Plan {
   readonly gateway: AIGateway | undefined
   /** Everything that was compiled, by `placeName`. */
   readonly items: ReadonlyMap<string, Item>
+  /** Values of Secrets that it was compiled from, by `namespace/name`. */
+  readonly secrets: SecretValues
   readonly outcome: PublicationOutcome
 }
 
@@ -65,11 +73,21 @@ export interface LoopOptions {
   readonly now: () => number
 }
 
+/** What the caches hold, as a turn sees it. The same again while nothing of them changed. */
+interface Seen extends Pick<Plan, 'resources' | 'invalid' | 'deleting'> {
+  readonly revision: number
+  readonly namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>
+}
+
 /** The loop. Runs only while its process leads. */
 export class Loop {
   readonly #options: LoopOptions
   readonly #compiling: Compiling
   #plan: Plan | undefined
+  #seen: Seen | undefined
+  #restUntil = 0
+  /** What the turn under way took of this process, without what it waited for. */
+  #workedMs = 0
   #firstChange: number | undefined
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
@@ -107,7 +125,7 @@ export class Loop {
     const now = this.#options.now()
     this.#firstChange ??= now
     if (this.#running !== undefined) return
-    this.#schedule(Math.max(0, Math.min(QUIET_MS, this.#firstChange + LATEST_MS - now)))
+    this.#schedule(Math.max(0, Math.min(QUIET_MS, this.#firstChange + LATEST_MS - now), this.#restUntil - now))
   }
 
   #schedule(ms: number): void {
@@ -120,6 +138,7 @@ export class Loop {
     this.#firstChange = undefined
     let again = LOOK_AGAIN_MS
     const startedAt = performance.now()
+    this.#workedMs = 0
     this.#running = this.#turn()
       .then(finished => {
         if (!finished) again = RETRY_MS
@@ -131,9 +150,14 @@ export class Loop {
       .finally(() => {
         this.#running = undefined
         if (this.#stopped) return
-        if (this.#firstChange === undefined) this.#schedule(again)
-        // While changes keep coming, reconcilers and pods get as much time as the turns.
-        else this.#schedule(Math.max(QUIET_MS, Math.min(LATEST_MS, performance.now() - startedAt)))
+        if (this.#firstChange === undefined) return this.#schedule(again)
+        // While changes keep coming, reconcilers and pods get as much time as the turns, and more than the work of them.
+        const rest = Math.max(
+          Math.min(LATEST_MS, performance.now() - startedAt),
+          Math.min(REST.mostMs, REST.times * this.#workedMs),
+        )
+        this.#restUntil = this.#options.now() + rest
+        this.#schedule(Math.max(QUIET_MS, rest))
       })
   }
 
@@ -147,18 +171,18 @@ export class Loop {
       this.#say(`nothing is published while the API server does not answer for: ${blind.join(', ')}`)
       return false
     }
-    const { resources, invalid, deleting } = this.#look()
-    const { namespace, alsoWanted } = this.#options
-    const named = wantedSecrets(resources, namespace, id => this.#isNewKey(id))
-    secrets.want(new Map([...(alsoWanted?.() ?? []), ...named]))
+    const { resources, invalid, deleting, namespaces } = this.#timed(() => this.#look())
     const unread = this.#unreadKeys(resources)
     if (unread === undefined) return false
-    const { compiled, hosts, items, gateway, ...told } = this.#compiling.compile({
-      resources,
-      secrets: secrets.values(),
-      namespaces: observed.namespaces(),
-      heldTokens: () => heldTokens(this.#plan, observed),
-    })
+    const values = secrets.values()
+    const { compiled, hosts, items, gateway, ...told } = this.#timed(() =>
+      this.#compiling.compile({
+        resources,
+        secrets: values,
+        namespaces,
+        heldTokens: () => heldTokens(this.#plan, observed),
+      }),
+    )
     let outcome = await this.#options.publish(compiled, gateway)
     // The same once more goes through, if a fresh list says so too.
     if (outcome.outcome === 'held' && (await this.#isConfirmed(outcome.message))) {
@@ -168,7 +192,7 @@ export class Loop {
       fenced(outcome.message)
       return false
     }
-    this.#plan = {
+    const plan: Plan = {
       statuses: without(told.statuses, unread),
       invalid,
       resources,
@@ -176,9 +200,11 @@ export class Loop {
       hosts,
       gateway,
       items,
+      secrets: values,
       outcome,
     }
-    planned(this.#plan)
+    this.#plan = plan
+    this.#timed(() => planned(plan))
     return outcome.outcome !== 'unavailable' && outcome.outcome !== 'held'
   }
 
@@ -233,25 +259,43 @@ export class Loop {
     return !served.has(`${metadata.namespace}/${metadata.name}`)
   }
 
-  /** Before a key has a token it gets the finalizer. An orphaning one never has any: then somebody has to look. */
-  #isNewKey(id: string): boolean {
-    const { live, resource } = this.#options.observed.parsed(id) ?? {}
-    if (live === undefined || resource?.kind !== 'VirtualKey' || resource.spec.deletionPolicy === 'Orphan') return false
-    return live.metadata.finalizers?.includes(REVOKE_FINALIZER) !== true
-  }
-
-  #look(): Pick<Plan, 'resources' | 'invalid' | 'deleting'> {
+  /** Everything there is, and whose Secrets are wanted therefore. */
+  #look(): Seen {
+    const { observed, secrets, namespace, alsoWanted } = this.#options
+    const revision = observed.revision()
+    if (this.#seen?.revision === revision) return this.#seen
     const deleting = new Set<string>()
     const resources = new Map<string, Resource>()
     const invalid = new Map<string, string>()
-    for (const { id, live, resource, problems } of this.#options.observed.all()) {
+    const newKeys = new Set<string>()
+    for (const parsed of observed.all()) {
+      const { id, live, resource, problems } = parsed
       if (problems.length > 0) invalid.set(id, problemText(problems))
       if (live.metadata.deletionTimestamp !== undefined) deleting.add(id)
+      if (isNewKey(parsed)) newKeys.add(id)
       const serves = resource ?? servable(live)
       if (serves !== undefined) resources.set(id, serves)
     }
-    return { resources, invalid, deleting }
+    const named = wantedSecrets(resources, namespace, id => newKeys.has(id))
+    secrets.want(new Map([...(alsoWanted?.() ?? []), ...named]))
+    this.#seen = { revision, resources, invalid, deleting, namespaces: observed.namespaces() }
+    return this.#seen
   }
+
+  #timed<T>(work: () => T): T {
+    const startedAt = performance.now()
+    try {
+      return work()
+    } finally {
+      this.#workedMs += performance.now() - startedAt
+    }
+  }
+}
+
+/** Before a key has a token it gets the finalizer. An orphaning one never has any: then somebody has to look. */
+function isNewKey({ live, resource }: Parsed): boolean {
+  if (resource?.kind !== 'VirtualKey' || resource.spec.deletionPolicy === 'Orphan') return false
+  return live.metadata.finalizers?.includes(REVOKE_FINALIZER) !== true
 }
 
 /** Names of the keys that are served, `<namespace>/<name>`: once a turn, for thousands of new keys may be asked about. */

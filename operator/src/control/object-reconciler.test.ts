@@ -54,7 +54,7 @@ beforeEach(async () => {
     stillServed: () => undefined,
     secrets,
     url: () => 'http://gateway',
-    usage: { statusOf: () => undefined, conditionOf: () => undefined, basis: () => undefined },
+    usage: { statusOf: () => undefined, conditionOf: () => undefined, basis: () => undefined, revision: () => 0 },
   }
   board = new StatusBoard({
     observed,

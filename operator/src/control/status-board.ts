@@ -70,7 +70,7 @@ export class StatusBoard {
     const plan = this.#options.plan()
     if (plan === undefined) return
     const ground = this.#groundOf(plan)
-    this.#written.look(ground)
+    this.#written.look(ground, this.#sourcesOf(plan, ground))
     for (const { id, live } of this.#options.observed.all()) {
       if (!skip(id) && this.#isDiffering(id, live, { plan, ground })) yield id
     }
@@ -81,11 +81,12 @@ export class StatusBoard {
     const [plan, live] = [this.#options.plan(), this.#options.observed.live(id)]
     if (plan === undefined || live === undefined) return false
     const ground = this.#groundOf(plan)
-    this.#written.look(ground)
+    this.#written.look(ground, this.#sourcesOf(plan, ground))
     return this.#isDiffering(id, live, { plan, ground })
   }
 
   #isDiffering(id: string, live: KubeObject, { plan, ground }: { plan: Plan; ground: Ground }): boolean {
+    if (this.#written.holdsStill(live)) return false
     const basis = this.#basisOf(id, live, { plan, ground })
     if (basis !== undefined && this.#written.holds(live, basis)) return false
     const wanted = this.statusOf(id)
@@ -112,7 +113,7 @@ export class StatusBoard {
     const { live } = parsed
     const compiled = plan.statuses.get(id)
     const invalid = plan.invalid.get(id)
-    if (!knows(plan, id, parsed)) return undefined
+    if (!this.#knows(plan, id, parsed)) return undefined
     const facts = this.#factsOf(id, plan)
     const input: StatusInput = {
       ...this.#groundOf(plan),
@@ -143,6 +144,13 @@ export class StatusBoard {
     return [{ type, reason: ready.reason, message: ready.message.slice(0, 1_000), action: 'Reconcile' }]
   }
 
+  /** A key whose Secret was just made is not to be told that it lacks one: the next plan knows. */
+  #knows(plan: Plan, id: string, parsed: Parsed): boolean {
+    const resource = plan.resources.get(id)
+    const isPlanned = resource?.kind !== 'VirtualKey' || this.#options.keys.isPlanned(resource, plan)
+    return isPlanned && knows(plan, id, parsed)
+  }
+
   #settled(status: ObjectStatus, facts: KindFacts, live: KubeObject, podsDecide: boolean): Wanted {
     const { now } = this.#options
     const amended = facts.amend === undefined ? status : facts.amend(status)
@@ -165,6 +173,14 @@ export class StatusBoard {
       ...rolloutTermsOf(plan),
       now: this.#options.now(),
     }
+  }
+
+  /** Everything that bases are looked up in: while all of it is the same, so is every basis. */
+  #sourcesOf({ statuses, resources, invalid, items, outcome }: Plan, ground: Ground): readonly unknown[] {
+    const { notPublished, minProgrammedPercent, ackTimeoutMs } = ground
+    const terms = [notPublished, minProgrammedPercent, ackTimeoutMs]
+    const found = [statuses, resources, invalid, items, outcome.wanted, outcome.inForce]
+    return [...found, ...terms, ...this.#options.keys.sources()]
   }
 
   /** Undefined for an object whose status depends on more: there are few of them. */

@@ -19,7 +19,7 @@ export interface TenantFactsOptions {
 /** Facts of tenants. */
 export class TenantFacts {
   readonly #options: TenantFactsOptions
-  #counted: { readonly plan: Plan; readonly keys: ReadonlyMap<string, number> } | undefined
+  #counted: { readonly inForce: Plan['outcome']['inForce']; readonly keys: ReadonlyMap<string, number> } | undefined
 
   constructor(options: TenantFactsOptions) {
     this.#options = options
@@ -43,15 +43,15 @@ export class TenantFacts {
     }
   }
 
-  /** Keys that are served, by tenant; counted once a plan. */
-  #keys(plan: Plan): ReadonlyMap<string, number> {
-    if (this.#counted?.plan === plan) return this.#counted.keys
+  /** Keys that are served, by tenant; counted once for what is in force. */
+  #keys({ outcome: { inForce } }: Plan): ReadonlyMap<string, number> {
+    if (this.#counted?.inForce === inForce) return this.#counted.keys
     const keys = new Map<string, number>()
-    for (const name of plan.outcome.inForce.keys()) {
+    for (const name of inForce.keys()) {
       const { tenant, kind } = partsOfPlace(name)
       if (kind === 'VirtualKey') keys.set(tenant, (keys.get(tenant) ?? 0) + 1)
     }
-    this.#counted = { plan, keys }
+    this.#counted = { inForce, keys }
     return keys
   }
 }

@@ -41,6 +41,7 @@ interface Told {
 export class Usage {
   readonly #options: UsageOptions
   readonly #told = new Map<string, Told>()
+  #revision = 0
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
 
@@ -82,6 +83,11 @@ export class Usage {
     return this.#told.get(name)
   }
 
+  /** Another number after each change of what is told of any key. */
+  revision(): number {
+    return this.#revision
+  }
+
   /** The condition of a key whose budget is used up. */
   conditionOf(name: string): StatusCondition | undefined {
     if (this.#told.get(name)?.exhausted !== true) return undefined
@@ -93,6 +99,7 @@ export class Usage {
     const plan = this.#options.plan()
     if (plan === undefined) return
     const keys = keysWithBudget(plan)
+    this.#revision++
     for (const name of this.#told.keys()) if (!keys.has(name)) this.#told.delete(name)
     const spent = await this.#options.read([...keys.values()])
     let news = false
@@ -110,6 +117,7 @@ export class Usage {
       told === undefined || told.spent.start !== spent.start || stepOf(told.spent, amount) !== stepOf(spent, amount)
     const due = told !== undefined && told.spent.spent !== spent.spent && now - told.at >= TELL_MS
     if (!crossed && !due) return false
+    this.#revision++
     this.#told.set(name, { spent, at: now, exhausted: spent.spent >= amount })
     return true
   }

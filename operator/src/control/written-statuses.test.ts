@@ -10,6 +10,7 @@ const live: KubeObject = {
   metadata: { name: 'a', namespace: 'b', uid: 'u', resourceVersion: '1' },
 }
 const basis: Basis = { parts: ['compiled'], digest: { wanted: 'd', inForce: 'd' } }
+const sources = ['plan']
 const config = { epoch: 1, generation: 5, digest: 'd' }
 
 function ground(generation: number, acked: number, now = 1_000): Ground {
@@ -25,15 +26,26 @@ function ground(generation: number, acked: number, now = 1_000): Ground {
 
 function written(): WrittenStatuses {
   const statuses = new WrittenStatuses()
-  statuses.look(ground(5, 5))
+  statuses.look(ground(5, 5), sources)
   statuses.keep(live, basis, { config, until: 10_000 })
   return statuses
 }
 
 test('a later generation that the pods took leaves a written status as it is', () => {
   const statuses = written()
-  statuses.look(ground(9, 9))
+  statuses.look(ground(9, 9), sources)
   expect(statuses.holds(live, basis)).toBe(true)
+})
+
+test('one whose sources are the same holds without its basis; after others were looked in, with its basis alone', () => {
+  const statuses = written()
+  statuses.look(ground(9, 9), ['plan'])
+  expect(statuses.holdsStill(live)).toBe(true)
+  expect(statuses.holdsStill({ ...live })).toBe(false)
+  statuses.look(ground(9, 9), ['another plan'])
+  expect(statuses.holdsStill(live)).toBe(false)
+  expect(statuses.holds(live, basis)).toBe(true)
+  expect(statuses.holdsStill(live)).toBe(true)
 })
 
 test.each<[string, Ground, KubeObject, Basis]>([
@@ -45,8 +57,18 @@ test.each<[string, Ground, KubeObject, Basis]>([
   ['the time at which it changes by itself', ground(9, 9, 10_000), live, basis],
 ])('%s has it computed again', (_what, now, object, on) => {
   const statuses = written()
-  statuses.look(now)
+  statuses.look(now, sources)
   expect(statuses.holds(object, on)).toBe(false)
+})
+
+test.each<[string, Ground]>([
+  ['a pod that fell behind', ground(9, 4)],
+  ['a store that fell back behind it', ground(4, 9)],
+  ['the time at which it changes by itself', ground(9, 9, 10_000)],
+])('%s has one computed again whose sources are the same', (_what, now) => {
+  const statuses = written()
+  statuses.look(now, sources)
+  expect(statuses.holdsStill(live)).toBe(false)
 })
 
 function plan(generation: number, digest: string): Plan {
@@ -59,6 +81,7 @@ function plan(generation: number, digest: string): Plan {
     deleting: new Set(),
     hosts: new Map(),
     items: new Map(),
+    secrets: new Map(),
     gateway: undefined,
     outcome: { outcome: 'published', version, inForce, wanted: inForce, evictionProblem: undefined },
   }

@@ -30,7 +30,13 @@ export class ObjectCache {
   /** Takes a whole list as the truth: what it lacks was deleted, and a new uid is another object of the same name. */
   replace(items: readonly KubeObject[]): Change[] {
     const before = this.#objects
-    this.#objects = new Map(items.map(item => [idOfObject(item), slim(item)]))
+    this.#objects = new Map(
+      items.map(item => {
+        const known = before.get(idOfObject(item))
+        // What was made of an object is known by the object: one that did not change stays.
+        return [idOfObject(item), known !== undefined && isSame(item, known) ? known : slim(item)]
+      }),
+    )
     const gone = [...before]
       .filter(([id]) => !this.#objects.has(id))
       .map(([, object]) => this.#change(object, 'deleted'))
@@ -87,6 +93,10 @@ function isOther(object: KubeObject, known: KubeObject): boolean {
   return object.metadata.resourceVersion !== known.metadata.resourceVersion
 }
 
+function isSame(object: KubeObject, known: KubeObject): boolean {
+  return object.metadata.uid === known.metadata.uid && !isOther(object, known)
+}
+
 function versionOf({ metadata }: KubeObject): bigint | undefined {
   return /^\d+$/.test(metadata.resourceVersion) ? BigInt(metadata.resourceVersion) : undefined
 }
@@ -100,7 +110,7 @@ function idOfObject({ metadata }: KubeObject): string {
 }
 
 /** Who wrote what and the copy that kubectl keeps are half of an object's size, and nothing here reads them. */
-function slim(object: KubeObject): KubeObject {
+export function slim(object: KubeObject): KubeObject {
   const { managedFields: _managed, annotations, ...metadata } = object.metadata
   if (!annotations) return { ...object, metadata }
   const { [LAST_APPLIED]: _applied, ...kept } = annotations

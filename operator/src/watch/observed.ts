@@ -2,7 +2,7 @@
 import { canonicalJSON } from '@smartflow/core/snapshot/canonical'
 import type { KubeClient } from '../api/client.ts'
 import { type KubeObject, MANAGED_BY, MANAGED_BY_LABEL, type ResourceType, TYPES } from '../api/resource-type.ts'
-import { idOf, objectId, partsOf } from './object-id.ts'
+import { objectId, partsOf } from './object-id.ts'
 import { type Parsed, ParsedObjects } from './parsed.ts'
 import { Reflector, type ReflectorOptions } from './reflector.ts'
 
@@ -55,6 +55,7 @@ export class Observed {
   readonly #namespaces: Reflector
   readonly #endpoints: Reflector
   readonly #parsed = new ParsedObjects()
+  #revision = 0
   readonly #client: ObservedOptions['client']
 
   constructor({ client, namespace, listener, failing }: ObservedOptions) {
@@ -69,13 +70,17 @@ export class Observed {
         ...more,
       })
     const ours: Changed = (id, background) => {
+      this.#revision++
       const before = this.#parsed.known(id)
       const after = this.parsed(id)
       if (after === undefined) this.#parsed.forget(id)
       listener.ours(id, { moved: movedBetween(before, after), background })
     }
     for (const type of OURS) this.#ours.set(type.kind, reflector(type, ours))
-    this.#namespaces = reflector(TYPES.Namespace, id => listener.around('namespaces', id))
+    this.#namespaces = reflector(TYPES.Namespace, id => {
+      this.#revision++
+      listener.around('namespaces', id)
+    })
     this.#endpoints = reflector(TYPES.EndpointSlice, id => listener.around('endpoints', id), { namespace })
     this.#children = CHILDREN.map(({ type, optional }) =>
       reflector(type, id => listener.around('children', id), {
@@ -144,23 +149,24 @@ export class Observed {
 
   /** Takes an object of ours as the API server gave it back after a write. */
   learn(object: KubeObject): void {
+    this.#revision++
     this.#ours.get(object.kind)?.learn(object)
   }
 
+  /** Another number after each change of our objects and of namespaces. */
+  revision(): number {
+    return this.#revision
+  }
+
   /** Every object of ours, checked. The same version of an object gives the same Resource, by identity. */
-  *all(): Iterable<Parsed & { readonly id: string }> {
-    for (const reflector of this.#ours.values()) {
-      for (const live of reflector.list()) {
-        const id = idOf(live)
-        yield { id, ...this.#parsed.parse(id, live) }
-      }
-    }
+  *all(): Iterable<Parsed> {
+    for (const reflector of this.#ours.values()) for (const live of reflector.list()) yield this.#parsed.of(live)
   }
 
   /** One object of ours, checked. */
   parsed(id: string): Parsed | undefined {
     const live = this.live(id)
-    return live === undefined ? undefined : this.#parsed.parse(id, live)
+    return live === undefined ? undefined : this.#parsed.of(live)
   }
 
   /** Labels of every namespace by its name. */

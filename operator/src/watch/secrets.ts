@@ -4,6 +4,7 @@ import type { SecretValues } from '@smartflow/core/resources/secret'
 import { ApiError } from '../api/api-error.ts'
 import type { KubeClient } from '../api/client.ts'
 import { type KubeObject, TYPES } from '../api/resource-type.ts'
+import { slim } from './object-cache.ts'
 
 /** Who writes a Secret: somebody else, or the operator itself. One that the operator is still to make is `unmade`. */
 export type SecretOwner = 'theirs' | 'ours' | 'unmade'
@@ -53,8 +54,11 @@ export class SecretReader {
   readonly #options: SecretReaderOptions
   readonly #entries = new Map<string, Entry>()
   #values: SecretValues | undefined
+  #revision = 0
   #timer: NodeJS.Timeout | undefined
   #looking = 0
+  /** No look is due before then. */
+  #nextDue = 0
 
   constructor(options: SecretReaderOptions) {
     this.#options = options
@@ -76,12 +80,13 @@ export class SecretReader {
       if (wanted.has(name)) continue
       this.#entries.delete(name)
       this.#values = undefined
+      this.#revision++
     }
     const now = this.#options.now()
     for (const [name, owner] of wanted) {
       const known = this.#entries.get(name)
       if (known !== undefined) known.owner = owner
-      else this.#entries.set(name, fresh(owner, now))
+      else this.#add(name, fresh(owner, now))
     }
     if (this.#timer !== undefined) this.#tick()
   }
@@ -108,19 +113,25 @@ export class SecretReader {
     return this.#entries.get(name)?.values !== undefined
   }
 
+  /** Another number after each change of what is known of any of them. */
+  revision(): number {
+    return this.#revision
+  }
+
   /** Wanted Secrets that nobody could look at so far. While there are some, what was published must stay. */
   waiting(): readonly string[] {
     const now = this.#options.now()
-    return [...this.#entries]
-      .filter(([, entry]) => entry.values === undefined && now - entry.firstWanted < PATIENCE_MS)
-      .map(([name]) => name)
+    const waiting: string[] = []
+    for (const [name, { values, firstWanted }] of this.#entries) {
+      if (values === undefined && now - firstWanted < PATIENCE_MS) waiting.push(name)
+    }
+    return waiting
   }
 
   /** Takes a Secret that was just written. */
   put(secret: KubeObject): void {
     const name = `${secret.metadata.namespace}/${secret.metadata.name}`
-    const entry = this.#entries.get(name) ?? fresh('ours', this.#options.now())
-    this.#entries.set(name, entry)
+    const entry = this.#entries.get(name) ?? this.#add(name, fresh('ours', this.#options.now()))
     entry.changes++
     this.#take(name, entry, secret)
   }
@@ -129,22 +140,45 @@ export class SecretReader {
   refresh(name: string, spacingMs = 0): void {
     const entry = this.#entries.get(name)
     if (entry === undefined) return
-    entry.due = Math.min(entry.due, entry.lookedAt + spacingMs)
+    this.#setDue(entry, Math.min(entry.due, entry.lookedAt + spacingMs))
     // A look that is under way began too early for whoever asks now.
     if (spacingMs === 0) entry.changes++
     if (this.#timer !== undefined) this.#tick()
   }
 
+  #add(name: string, entry: Entry): Entry {
+    this.#entries.set(name, entry)
+    this.#revision++
+    this.#setDue(entry, entry.due)
+    return entry
+  }
+
+  #setDue(entry: Entry, due: number): void {
+    entry.due = due
+    this.#nextDue = Math.min(this.#nextDue, due)
+  }
+
   #tick(): void {
     const now = this.#options.now()
+    if (now < this.#nextDue) return
+    this.#nextDue = Infinity
     for (const [name, entry] of this.#entries) {
-      if (this.#looking >= AT_ONCE) return
-      if (entry.looking || entry.due > now) continue
+      if (this.#looking >= AT_ONCE) {
+        this.#nextDue = now
+        return
+      }
+      // A look that ends says itself when the next one is due.
+      if (entry.looking) continue
+      if (entry.due > now) {
+        this.#nextDue = Math.min(this.#nextDue, entry.due)
+        continue
+      }
       entry.looking = true
       this.#looking++
       void this.#look(name, entry).finally(() => {
         entry.looking = false
         this.#looking--
+        this.#setDue(entry, entry.due)
         if (this.#timer !== undefined && this.#looking === AT_ONCE - 1) this.#tick()
       })
     }
@@ -176,12 +210,16 @@ export class SecretReader {
       entry.owner === 'theirs' ? Math.min(Math.max(MISSING_MS, entry.wait * 2), AGAIN_MS.theirs) : UNMADE_MS
     entry.wait = values === null ? missing : 0
     entry.lookedAt = now
-    entry.due = now + (values === null ? entry.wait : AGAIN_MS[entry.owner])
+    this.#setDue(entry, now + (values === null ? entry.wait : AGAIN_MS[entry.owner]))
     const changed = entry.values === undefined || !sameValues(entry.values, values)
     // The same values keep their identity: what was compiled from them is known by it.
     if (changed) entry.values = values
-    entry.live = live
+    if (!isSameVersion(entry.live, live)) {
+      entry.live = live && slim(live)
+      this.#revision++
+    }
     if (!changed) return
+    this.#revision++
     this.#values = undefined
     this.#options.onChange(name)
   }
@@ -202,6 +240,10 @@ function fresh(owner: SecretOwner, now: number): Entry {
     changes: 0,
     lookedAt: -Infinity,
   }
+}
+
+function isSameVersion(a: KubeObject | undefined, b: KubeObject | undefined): boolean {
+  return a?.metadata.uid === b?.metadata.uid && a?.metadata.resourceVersion === b?.metadata.resourceVersion
 }
 
 function decoded(secret: KubeObject): Record<string, string> {
