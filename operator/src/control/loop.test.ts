@@ -196,6 +196,22 @@ describe('a publication that is held back', () => {
     expect(plans.at(-1)?.outcome.outcome).toBe('published')
   })
 
+  it('goes through after a start too when all that would go are keys that are there and marked as deleted', async () => {
+    const gone = { deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: [REVOKE_FINALIZER] }
+    api.put(keyObject('app', gone))
+    const held = (...places: string[]): PublicationOutcome => ({
+      ...HELD,
+      inForce: new Map(places.map(one => [one, 'd'])),
+    })
+    answers = [held('acme VirtualKey default/app', 'acme VirtualKey default/lost')]
+    await begin()
+    expect(plans.map(({ outcome }) => outcome.outcome)).toEqual(['held'])
+    answers = [held('acme VirtualKey default/app')]
+    loop.touch()
+    await pass(1_000)
+    expect(plans.at(-1)?.outcome.outcome).toBe('published')
+  })
+
   it('is told as not confirmed each time, until a fresh list says the same', async () => {
     await pass(DOUBT_MS)
     answers = Array.from({ length: 50 }, () => HELD)

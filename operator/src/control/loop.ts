@@ -185,7 +185,7 @@ export class Loop {
     )
     let outcome = await this.#options.publish(compiled, gateway)
     // The same once more goes through, if a fresh list says so too.
-    if (outcome.outcome === 'held' && (await this.#isConfirmed(outcome.message))) {
+    if (outcome.outcome === 'held' && (await this.#isConfirmed(outcome, deleting))) {
       outcome = await this.#options.publish(compiled, gateway)
     }
     if (outcome.outcome === 'stale') {
@@ -208,13 +208,16 @@ export class Loop {
     return outcome.outcome !== 'unavailable' && outcome.outcome !== 'held'
   }
 
-  async #isConfirmed(held: string): Promise<boolean> {
+  async #isConfirmed(
+    held: Extract<PublicationOutcome, { message: string }>,
+    deleting: ReadonlySet<string>,
+  ): Promise<boolean> {
     const { observed, unconfirmed } = this.#options
-    this.#say(held)
+    this.#say(held.message)
     try {
       if (!(await observed.confirm())) {
         this.#say('a fresh list is not what was watched: everything is listed again, and what is published stays')
-      } else if (observed.doubtful()) {
+      } else if (observed.doubtful() && !areMarked(held, deleting)) {
         this.#say('only lists say so, and no watch did: what is published stays until they have said so for a minute')
       } else return true
     } catch (error) {
@@ -302,6 +305,12 @@ function isNewKey({ live, resource }: Parsed): boolean {
 function keysInForce({ outcome }: Plan): ReadonlySet<string> {
   const places = [...outcome.inForce.keys()].map(partsOfPlace)
   return new Set(places.flatMap(({ kind, name }) => (kind === 'VirtualKey' ? [name] : [])))
+}
+
+/** Whether all that would go is there and marked as deleted: no list lacks what it tells of. */
+function areMarked({ wanted, inForce }: PublicationOutcome, deleting: ReadonlySet<string>): boolean {
+  const gone = [...inForce.keys()].filter(place => !wanted.has(place)).map(partsOfPlace)
+  return gone.length > 0 && gone.every(({ kind, name }) => deleting.has(`${kind}/${name}`))
 }
 
 function without(statuses: Plan['statuses'], ids: readonly string[]): Plan['statuses'] {
