@@ -29,6 +29,9 @@ const QUEUE_SECONDS = [0.001, 0.01, 0.1, 1, 10, 60, 300, 1_000]
 const PUBLISH_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const PROPAGATION_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
+/** Between two looks at the delay of the event loop: a hundred a second are most of what an operator at rest costs. */
+const LAG_RESOLUTION_MS = 100
+
 /** The registry of this process. */
 export class OperatorMetrics {
   readonly #registry = new Registry()
@@ -96,7 +99,7 @@ export class OperatorMetrics {
   constructor({ gateway, leaseName, version }: { gateway: string; leaseName: string; version: string }) {
     this.#gateway = gateway
     this.#leaseName = leaseName
-    collectDefaultMetrics({ register: this.#registry })
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: LAG_RESOLUTION_MS })
     this.#gauge('smartflow_build_info', 'Version of this process', ['version']).set({ version }, 1)
     this.leading(false)
   }
