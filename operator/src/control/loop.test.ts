@@ -119,6 +119,41 @@ describe('turns', () => {
     expect(compiled).toHaveLength(3)
   })
 
+  it('that take long rest longer while changes keep coming, and what happens meanwhile does not shorten that', async () => {
+    await begin()
+    let at = performance.now()
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => (at += 50))
+    loop.touch()
+    await pass(0)
+    const confirm = vi.spyOn(observed, 'confirm').mockImplementation(async () => loop.touch() === undefined)
+    answers = [HELD]
+    await pass(60)
+    expect(confirm).toHaveBeenCalledOnce()
+    const before = compiled.length
+    // Looking, compiling and telling took 50 ms each.
+    for (let passed = 0; passed < 380; passed += 20) {
+      loop.touch()
+      await pass(20)
+    }
+    expect(compiled).toHaveLength(before)
+    await pass(100)
+    expect(compiled).toHaveLength(before + 1)
+    clock.mockRestore()
+  })
+
+  it('look at nothing again that did not change', async () => {
+    api.put(keyObject('app'))
+    await begin()
+    await pass(5_000)
+    expect(plans).toHaveLength(2)
+    expect([plans[1]?.resources, plans[1]?.statuses]).toEqual([plans[0]?.resources, plans[0]?.statuses])
+    expect(plans[1]?.resources).toBe(plans[0]?.resources)
+    expect(plans[1]?.statuses).toBe(plans[0]?.statuses)
+    api.put(keyObject('app', { resourceVersion: '2', labels: { team: 'a' } }))
+    await pass(300)
+    expect(plans.at(-1)?.resources).not.toBe(plans[0]?.resources)
+  })
+
   it('come every five seconds without any change, since the store may lose things', async () => {
     await begin()
     await pass(5_000)

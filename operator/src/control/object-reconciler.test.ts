@@ -1,7 +1,7 @@
 import type { VirtualKey } from '@smartflow/core/resources/virtual-key'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MemoryApi } from '../../../test/operator/memory-api.ts'
-import { HOME, liveObject, planOf, published } from '../../../test/operator/plans.ts'
+import { HOME, keyObject, liveObject, planOf, published } from '../../../test/operator/plans.ts'
 import { isRecord, type KubeObject } from '../api/resource-type.ts'
 import { Events } from '../apply/events.ts'
 import type { PublicationOutcome } from '../apply/publication.ts'
@@ -24,6 +24,7 @@ const ITEM = ['default AIProvider p', 'default AIProvider default/p']
 let api: MemoryApi
 let observed: Observed
 let events: Events
+let secrets: SecretReader
 let board: StatusBoard
 let reconciler: ObjectReconciler
 let plan: Plan | undefined
@@ -37,7 +38,7 @@ beforeEach(async () => {
   const writer = new Writer(api)
   const listener = { ours: () => undefined, around: () => undefined }
   observed = new Observed({ client: api, namespace: HOME, listener, failing: () => undefined })
-  const secrets = new SecretReader({ client: api, onChange: () => undefined, now: Date.now, failed: () => undefined })
+  secrets = new SecretReader({ client: api, onChange: () => undefined, now: Date.now, failed: () => undefined })
   const keys = new KeyReconciler({
     writer,
     secrets,
@@ -98,7 +99,7 @@ async function put(object: KubeObject): Promise<void> {
 function planned(outcome: PublicationOutcome = published(1, ITEM), invalid = new Map<string, string>()): void {
   plan = planOf(
     [...observed.all()].map(({ live }) => live),
-    { outcome, invalid },
+    { outcome, invalid, secrets: secrets.values() },
   )
   board.planned(plan)
 }
@@ -135,6 +136,25 @@ describe('a status', () => {
     await reconcile()
     expect(statusWrites()).toHaveLength(1)
     expect([...board.differing()]).toEqual([])
+  })
+
+  it('of a new key is written once: not before a plan holds the Secret that was made for it', async () => {
+    const [id, name] = ['VirtualKey/default/app', 'VirtualKey default/app']
+    await put(keyObject('app'))
+    secrets.want(new Map([['default/app-key', 'unmade']]))
+    planned()
+    await vi.advanceTimersByTimeAsync(20_000)
+    await reconcile(id)
+    expect([api.object('Secret default/app-key') !== undefined, statusWrites(), [...board.differing()]]).toEqual([
+      true,
+      [],
+      [],
+    ])
+    planned(published(2, ['default VirtualKey default/app']))
+    rollout = { ...rollout, pods: [pod('a', 2)] }
+    expect([...board.differing()]).toEqual([id])
+    await reconcile(id)
+    expect([conditionsOf(name)['Ready'], statusWrites().length]).toEqual(['True/Ready', 1])
   })
 
   it('is not written again, nor told of again, while the cache does not show it yet', async () => {

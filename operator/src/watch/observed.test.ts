@@ -48,6 +48,23 @@ test('an object that went and came again broken does not serve its former good f
   expect(observed.parsed('VirtualKey/default/app')?.resource).toBeUndefined()
 })
 
+test('a list that gives an object as it was keeps it and says nothing of it; the revision counts what changed', async () => {
+  api.put(keyObject('app'))
+  await observed.start()
+  const [live, revision] = [observed.live('VirtualKey/default/app'), observed.revision()]
+  api.fail('watch', /^VirtualKey$/, 'Transient')
+  api.breakWatches('VirtualKey')
+  await settle()
+  api.put(keyObject('more'))
+  expect(await observed.confirm()).toBe(false)
+  expect(observed.revision()).toBe(revision)
+  api.mend()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(observed.parsed('VirtualKey/default/more')).toBeDefined()
+  expect(observed.live('VirtualKey/default/app')).toBe(live)
+  expect(observed.revision()).toBe(revision + 1)
+})
+
 test('a watch that fails is said until it is well again; one of children keeps nothing from being published', async () => {
   await observed.start()
   api.fail('watch', /^VirtualKey$/, 'Transient')
