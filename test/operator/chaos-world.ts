@@ -5,7 +5,7 @@ import type { Kind } from '../../core/src/resources/resource.ts'
 import { TOKEN_SECRET_KEY } from '../../core/src/resources/virtual-key.ts'
 import { pathOf, typeOf } from '../../operator/src/api/resource-type.ts'
 import { eventually } from '../e2e/gateway.ts'
-import { condition, isSaid, type Place, secretOf, see, seeAll } from './stack.ts'
+import { condition, isSaid, type Place, secretOf, see, type Seen, seeAll } from './stack.ts'
 import { NAMESPACE, type World as Whole, worldOfFile } from './world.ts'
 
 const API = '/apis/smartflow.dev/v1alpha1'
@@ -107,14 +107,21 @@ export async function createAll(place: Place, objects: readonly Made[]): Promise
 /** Kinds of a tenant, as the API calls them. */
 const TENANT_PLURALS = ['aitenants', 'aiproviders', 'fallbackchains', 'policies', 'virtualkeys'] as const
 
+/** A tenant's objects of a kind: of many tenants only this one is asked for. */
+async function seeOf({ cluster }: Place, tenant: string, plural: string): Promise<readonly Seen[]> {
+  if (plural !== 'aitenants') return seeAll(cluster, plural, tenant)
+  const seen = await see(cluster, plural, tenant)
+  return seen === undefined ? [] : [seen]
+}
+
 /** What is not Ready as it is now, in words; for a tenant's objects, or for all. */
-async function notReady({ cluster }: Place, tenant?: string): Promise<string[]> {
+async function notReady(place: Place, tenant?: string): Promise<string[]> {
+  const plurals = tenant === undefined ? ['aigateways', ...TENANT_PLURALS] : TENANT_PLURALS
   const all = await Promise.all(
-    ['aigateways', ...TENANT_PLURALS].map(async plural =>
-      (await seeAll(cluster, plural))
-        .filter(({ metadata }) => tenant === undefined || (metadata.namespace ?? metadata.name) === tenant)
-        .map(each => ({ plural, each })),
-    ),
+    plurals.map(async plural => {
+      const seen = tenant === undefined ? await seeAll(place.cluster, plural) : await seeOf(place, tenant, plural)
+      return seen.map(each => ({ plural, each }))
+    }),
   )
   return all.flat().flatMap(({ plural, each }) => {
     if (each.metadata.deletionTimestamp === undefined && isSaid(each, 'Ready', 'True')) return []
@@ -158,14 +165,11 @@ export async function isGone({ cluster }: Place, tenant: string, name: string, m
 /* -------------------------------------------------------------- end state */
 
 /** A tenant's objects without what differs from run to run: times, versions, digests, random ids, the tenant's own name. */
-export async function endState(
-  { cluster, namespace, gateway }: Place,
-  tenant: string,
-): Promise<Record<string, unknown>> {
+export async function endState(place: Place, tenant: string): Promise<Record<string, unknown>> {
+  const { cluster, namespace, gateway } = place
   const state: Record<string, unknown> = {}
   for (const plural of TENANT_PLURALS) {
-    for (const { metadata, spec, status } of await seeAll(cluster, plural)) {
-      if ((metadata.namespace ?? metadata.name) !== tenant) continue
+    for (const { metadata, spec, status } of await seeOf(place, tenant, plural)) {
       const { finalizers = [] } = metadata
       state[`${plural}/${metadata.name}`.replace(tenant, 'TENANT')] = settled({ finalizers, spec, status }, tenant)
     }
