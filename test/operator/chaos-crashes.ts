@@ -31,8 +31,9 @@ declare module 'vitest' {
 /** More than twice the writes of one story: an operator that writes for ever is a failure too. */
 const MOST_STORIES = 200
 const KILLS = 10
-/** Of one story: an operator that lives for a second only may get nowhere on a busy machine. */
 const KILLS_A_STORY = 4
+/** A story waits this long for each thing: operators that live for a second get nowhere, and their starts take time too. */
+const PATIENCE_MS = 60_000
 /** The key that goes again. */
 const GONE = 'gone'
 
@@ -98,20 +99,24 @@ export function crashesOfFile({ staying, thorough }: CrashesOptions): void {
     })()
     try {
       await createAll(world, tenantObjects(tenant, [...staying, GONE]))
-      const gone = await tokenOf(world, tenant, GONE)
-      const tokens = await Promise.all(staying.map(name => tokenOf(world, tenant, name)))
-      await allReady(world, { tenant })
+      const gone = await tokenOf(world, tenant, GONE, PATIENCE_MS)
+      const tokens = await Promise.all(staying.map(name => tokenOf(world, tenant, name, PATIENCE_MS)))
+      await allReady(world, { tenant, ms: PATIENCE_MS })
       for (const token of [...tokens, gone]) await everyPlane(planes, token, 200)
       await remove(world, 'virtualkeys', GONE, tenant)
-      await isGone(world, tenant, GONE)
+      await isGone(world, tenant, GONE, PATIENCE_MS)
       // The cluster takes the Secret away with its owner.
-      await eventually('its Secret is gone', async () => !(await secretOf(world.cluster, tenant, 'gone-key')), 60_000)
+      await eventually(
+        'its Secret is gone',
+        async () => !(await secretOf(world.cluster, tenant, 'gone-key')),
+        PATIENCE_MS,
+      )
       await everyPlane(planes, gone, 401)
       for (const [at, token] of tokens.entries()) {
         await everyPlane(planes, token, 200)
         expect((await secretOf(world.cluster, tenant, `${staying[at]}-key`))?.['token']).toBe(token)
       }
-      if (tenant !== 'calm') await endsAs(world, tenant, calm)
+      if (tenant !== 'calm') await endsAs(world, tenant, calm, PATIENCE_MS)
       return await endState(world, tenant)
     } finally {
       ended.abort()
@@ -160,7 +165,7 @@ export function crashesOfFile({ staying, thorough }: CrashesOptions): void {
     task.meta.deaths = deaths
   })
 
-  describe('an operator that dies', { timeout: 600_000 }, () => {
+  describe('an operator that dies', { timeout: thorough ? 1_200_000 : 600_000 }, () => {
     let restore = (): void => undefined
     beforeAll(() => {
       restore = mortalStore()

@@ -149,11 +149,11 @@ export async function allReady(place: Place, options: { tenant?: string; ms?: nu
 }
 
 /** A key's token, once its Secret is there. */
-export function tokenOf({ cluster }: Place, tenant: string, name: string): Promise<string> {
+export function tokenOf({ cluster }: Place, tenant: string, name: string, ms = 30_000): Promise<string> {
   return eventually(
     `the token of ${name}`,
     async () => (await secretOf(cluster, tenant, `${name}-key`))?.[TOKEN_SECRET_KEY] || undefined,
-    30_000,
+    ms,
   )
 }
 
@@ -189,8 +189,13 @@ export async function endState(place: Place, tenant: string): Promise<Record<str
 }
 
 /** Waits until it has come to the same; fails with the difference. */
-export async function endsAs(place: Place, tenant: string, wanted: Record<string, unknown>): Promise<void> {
-  await expect.poll(() => endState(place, tenant), { timeout: 15_000, interval: 100 }).toEqual(wanted)
+export async function endsAs(
+  place: Place,
+  tenant: string,
+  wanted: Record<string, unknown>,
+  timeout = 15_000,
+): Promise<void> {
+  await expect.poll(() => endState(place, tenant), { timeout, interval: 100 }).toEqual(wanted)
 }
 
 /** Members whose values differ from run to run; that they are there is compared. */
