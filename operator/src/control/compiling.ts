@@ -61,7 +61,7 @@ function isSame(a: Given, b: Given): boolean {
 
 function sameMembers<V>(a: ReadonlyMap<string, V> | undefined, b: ReadonlyMap<string, V> | undefined): boolean {
   if (a === b) return true
-  if (a === undefined || b === undefined || a.size !== b.size) return a === b
+  if (a === undefined || b === undefined || a.size !== b.size) return false
   for (const [name, value] of a) if (b.get(name) !== value) return false
   return true
 }

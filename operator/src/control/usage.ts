@@ -99,8 +99,11 @@ export class Usage {
     const plan = this.#options.plan()
     if (plan === undefined) return
     const keys = keysWithBudget(plan)
-    this.#revision++
-    for (const name of this.#told.keys()) if (!keys.has(name)) this.#told.delete(name)
+    for (const name of this.#told.keys()) {
+      if (keys.has(name)) continue
+      this.#told.delete(name)
+      this.#revision++
+    }
     const spent = await this.#options.read([...keys.values()])
     let news = false
     for (const [at, [name, { amount }]] of [...keys].entries()) {
