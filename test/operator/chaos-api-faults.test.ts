@@ -1,26 +1,18 @@
 // An API server that answers badly: expired, frozen, late and broken watches, too many requests, errors for a while, a list
 // that comes back empty. The operator serves on and catches up by itself; data planes never lose anything.
-import { afterAll, describe, expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import { eventually } from '../e2e/gateway.ts'
-import { ApiProxy } from './api-proxy.ts'
-import { comesAndGoes, neverNoticed, TENANT, tenantAtWork } from './chaos-tenant.ts'
+import type { ApiProxy } from './api-proxy.ts'
+import { comesAndGoes, neverNoticed, TENANT, tenantBehindProxy } from './chaos-tenant.ts'
 import { create, key, remove } from './chaos-world.ts'
 import { test } from './cluster-test.ts'
-import { see, startOperator } from './stack.ts'
-
-/** So many keys that losing all of them at once cannot be meant. */
-const MANY = Array.from({ length: 20 }, (_, at) => `many-${at}`)
+import { see } from './stack.ts'
 
 let proxy: ApiProxy
 
-const held = tenantAtWork({
-  keys: MANY,
-  async start(world) {
-    proxy = await ApiProxy.start(world)
-    return startOperator(world, { kubeconfig: proxy.kubeconfig })
-  },
+const held = tenantBehindProxy(begun => {
+  proxy = begun
 })
-afterAll(() => proxy.stop())
 
 describe('an API server in trouble', { timeout: 60_000 }, () => {
   const endTrouble = (): void => {

@@ -1,17 +1,15 @@
 // Lists that lack what is there: well-formed and empty, as a broken aggregation layer or a store that was restored answers.
 // What would go with that is held back, data planes serve every key, and all comes back with a list that is right.
-import { afterAll, afterEach, beforeEach, describe, expect } from 'vitest'
+import { afterEach, beforeEach, describe, expect } from 'vitest'
 import { eventually } from '../e2e/gateway.ts'
-import { ApiProxy, type Instead, type Rule } from './api-proxy.ts'
+import type { ApiProxy, Instead, Rule } from './api-proxy.ts'
 import { servedBy } from './chaos-prober.ts'
-import { comesAndGoes, gatewaySeen, neverNoticed, TENANT, tenantAtWork } from './chaos-tenant.ts'
+import { comesAndGoes, gatewaySeen, MANY, neverNoticed, TENANT, tenantBehindProxy } from './chaos-tenant.ts'
 import { allReady } from './chaos-world.ts'
 import { test } from './cluster-test.ts'
 import { condition, type Seen, seeAll, startOperator } from './stack.ts'
 import { request } from './world.ts'
 
-/** So many keys that losing all of them at once cannot be meant. */
-const MANY = Array.from({ length: 20 }, (_, at) => `many-${at}`)
 const KEYS = ['app', 'web', ...MANY]
 /** Our kinds that lists may be empty of. */
 const OURS = ['aigateways', 'aitenants', 'aiproviders', 'fallbackchains', 'policies', 'virtualkeys']
@@ -20,14 +18,9 @@ const EMPTY: Instead = { amend: body => JSON.stringify({ ...(JSON.parse(body) as
 
 let proxy: ApiProxy
 
-const held = tenantAtWork({
-  keys: MANY,
-  async start(world) {
-    proxy = await ApiProxy.start(world)
-    return startOperator(world, { kubeconfig: proxy.kubeconfig })
-  },
+const held = tenantBehindProxy(begun => {
+  proxy = begun
 })
-afterAll(() => proxy.stop())
 
 /** Answers lists of these kinds so; others, and everything else, go their way. */
 const lists =
@@ -77,6 +70,15 @@ async function isSaidNoMore(): Promise<void> {
   })
 }
 
+/** A publication is held back for as long as lists go on like that; then all is well by itself, also for a key called `name`. */
+async function isHeldUntilRight(name: string): Promise<void> {
+  await isSaidToBeHeld()
+  await asked(8)
+  proxy.rule = () => undefined
+  await isSaidNoMore()
+  await comesAndGoes(held, name)
+}
+
 /** By key: what a revocation or another token would change, and its Secret to the version. */
 async function tokens(): Promise<Record<string, unknown>> {
   const { cluster } = held.world
@@ -116,21 +118,13 @@ describe('an API server whose lists lack what is there', { timeout: 90_000 }, ()
   test('gives an empty list of keys for a while', async ({ cluster: _ }) => {
     proxy.rule = lists(['virtualkeys'], () => EMPTY)
     proxy.expire('virtualkeys')
-    await isSaidToBeHeld()
-    await asked(8)
-    proxy.rule = () => undefined
-    await isSaidNoMore()
-    await comesAndGoes(held, 'after-relist')
+    await isHeldUntilRight('after-relist')
   })
 
   test('gives an empty list of keys to an operator that starts', async ({ cluster: _ }) => {
     proxy.rule = lists(['virtualkeys'], () => EMPTY)
     await restart()
-    await isSaidToBeHeld()
-    await asked(8)
-    proxy.rule = () => undefined
-    await isSaidNoMore()
-    await comesAndGoes(held, 'after-start')
+    await isHeldUntilRight('after-start')
   })
 
   test('gives empty lists of everything of ours', async ({ cluster: _ }) => {
@@ -146,11 +140,7 @@ describe('an API server whose lists lack what is there', { timeout: 90_000 }, ()
     let given = 0
     proxy.rule = lists(['virtualkeys'], () => (given++ === 0 ? EMPTY : FAILED))
     proxy.expire('virtualkeys')
-    await isSaidToBeHeld()
-    await asked(8)
-    proxy.rule = () => undefined
-    await isSaidNoMore()
-    await comesAndGoes(held, 'after-failures')
+    await isHeldUntilRight('after-failures')
   })
 
   test('gives an operator that starts no list of keys for a while', async ({ cluster: _ }) => {

@@ -1,6 +1,7 @@
 // A tenant at work while a file of tests makes trouble: an operator, two data planes, its keys, a prober that calls with
 // one of them all the time, and what everything looked like before.
-import { afterEach, beforeEach, expect } from 'vitest'
+import { afterAll, afterEach, beforeEach, expect } from 'vitest'
+import { ApiProxy } from './api-proxy.ts'
 import { everyPlane, Prober } from './chaos-prober.ts'
 import {
   allReady,
@@ -19,6 +20,9 @@ import {
 import { type OperatorProcess, type Plane, see, type Seen, startOperator, startPlane } from './stack.ts'
 
 export const TENANT = 'acme'
+
+/** So many keys that losing all of them at once cannot be meant. */
+export const MANY: readonly string[] = Array.from({ length: 20 }, (_, at) => `many-${at}`)
 
 /** What the tests of a file have; there from `beforeAll` on. */
 export interface AtWork {
@@ -64,6 +68,21 @@ export function tenantAtWork({
       begun().operator = next
     },
   }
+}
+
+/** A tenant at work whose operator asks the API server through a proxy that can make trouble; `ready` is given the proxy. */
+export function tenantBehindProxy(ready: (proxy: ApiProxy) => void): AtWork {
+  let proxy: ApiProxy | undefined
+  const held = tenantAtWork({
+    keys: MANY,
+    async start(world) {
+      proxy = await ApiProxy.start(world)
+      ready(proxy)
+      return startOperator(world, { kubeconfig: proxy.kubeconfig })
+    },
+  })
+  afterAll(() => proxy?.stop())
+  return held
 }
 
 /** For every test of a `describe`: no call with one of the keys failed, and in the end everything is as it was. */
