@@ -139,6 +139,7 @@ function assemble(snapshot: Snapshot, keyring: Keyring, options: WorldOptions): 
   const gateway: Gateway = {
     audit: {
       append: (fold, content) => void (records.push(fold()), contents.push(content)),
+      fold: () => undefined,
       list: async () => [],
       get: async () => undefined,
       health: () => ({ up: true, spooled: 0, lost: 0, strangersLost: 0, uncovered: 0 }),

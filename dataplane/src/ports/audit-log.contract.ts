@@ -171,6 +171,21 @@ export function auditLogContract(name: string, open: () => Promise<AuditLogWorld
       expect(strangers.slice(0, 2)).toEqual([`${stranger}-29`, `${stranger}-28`])
     })
 
+    test('makes each record once, and at once when it is told to', async () => {
+      const made: string[] = []
+      const record = (id: string): AuditRecord => {
+        made.push(id)
+        return auditRecord({ tenant, id })
+      }
+      log.append(() => record('a'), undefined)
+      log.append(() => record('b'), undefined)
+      log.fold()
+      expect(made).toEqual(['a', 'b'])
+      await log.drain(2000)
+      expect(made).toEqual(['a', 'b'])
+      expect(await ids()).toEqual(['b', 'a'])
+    })
+
     test('waits for nothing and nobody when all is well', async () => {
       await append({})
       expect(log.health()).toEqual({ up: true, spooled: 0, lost: 0, strangersLost: 0, uncovered: 0 })

@@ -108,6 +108,8 @@ export interface AuditLog {
    * written together. Kept in a bounded spool while the store is away; overflow is counted.
    */
   append(fold: () => AuditRecord, content: AuditContent | undefined): void
+  /** Makes the records that were not made yet: who reads what they feed then finds every call that was answered. */
+  fold(): void
   list(query: AuditQuery): Promise<readonly AuditEntry[]>
   get(tenant: string, id: string): Promise<AuditEntry | undefined>
   health(): AuditHealth

@@ -1,6 +1,12 @@
 // What finds things in texts that a policy does not want to pass. Policies say what is looked for; this says where it is.
 import type { GuardrailItem } from '@smartflow/core/snapshot/items'
 
+/**
+ * Characters of the original text before a value that may decide about it; no inspector looks further back. Who reads a
+ * text in pieces keeps this many in front of what it has not released.
+ */
+export const CONTEXT = 64
+
 /** Something found: [start, end) in the text, and what it is ("card", "email"). */
 export interface Finding {
   readonly start: number

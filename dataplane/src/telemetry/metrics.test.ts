@@ -3,11 +3,11 @@ import { auditRecord } from '../ports/audit-log.contract.ts'
 import type { AuditRecord } from '../ports/audit-log.ts'
 import { Metrics } from './metrics.ts'
 
-function metrics(): { observe: (record: AuditRecord) => void; scrape: () => Promise<string> } {
+function metrics(fold = (): void => {}): { observe: (record: AuditRecord) => void; scrape: () => Promise<string> } {
   const health = { up: true, waiting: 2, lost: 0, spooled: 3, strangersLost: 4, uncovered: 5 }
   const sources = {
     ledger: { health: () => health },
-    audit: { health: () => health },
+    audit: { health: () => health, fold },
     snapshots: { current: () => undefined, problem: () => undefined },
     version: '1.2.3',
   }
@@ -54,6 +54,11 @@ describe('the metrics (O01)', () => {
     expect(text).toContain('smartflow_audit_strangers_lost 4')
     expect(text).toContain('smartflow_audit_uncovered 5')
     expect(text).toContain('smartflow_build_info{version="1.2.3"} 1')
+  })
+
+  it('are of every call that was answered: records that wait to be made are made first', async () => {
+    const { observe, scrape } = metrics(() => observe(auditRecord({ outcome: 'complete' })))
+    expect(await scrape()).toMatch(/^smartflow_requests_total\{.*outcome="complete"\} 1$/m)
   })
 
   it('give a caller no way to make series: names that nobody serves are "other"', async () => {

@@ -1,5 +1,6 @@
 // Secrets that a name announces: `password = …`, `"api_key": "…"`, `Authorization: Bearer …`, the key beside an AWS id.
-import { CONTEXT, type Sweep } from './sweep.ts'
+import { CONTEXT } from '../../ports/guardrails.ts'
+import type { Sweep } from './sweep.ts'
 import type { View } from './view.ts'
 
 const NAME =

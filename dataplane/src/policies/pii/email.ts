@@ -1,5 +1,6 @@
 // E-mail addresses. Every @ is judged for itself, by at most 64 characters before it and 256 behind.
-import { CONTEXT, type Sweep } from './sweep.ts'
+import { CONTEXT } from '../../ports/guardrails.ts'
+import type { Sweep } from './sweep.ts'
 import { isDigit, isWord, type View } from './view.ts'
 
 const FURTHEST = 256

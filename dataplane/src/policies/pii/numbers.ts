@@ -4,7 +4,8 @@ import { isCard } from './card.ts'
 import { isPhone, phoneLead } from './phone.ts'
 import type { Run } from './run.ts'
 import { isSsn } from './ssn.ts'
-import { CONTEXT, type Detector, type Entity, rank, type Sweep } from './sweep.ts'
+import { CONTEXT } from '../../ports/guardrails.ts'
+import { type Detector, type Entity, rank, type Sweep } from './sweep.ts'
 import { isDigit, type View } from './view.ts'
 
 /** Islands up to this many characters are decided as a whole. */

@@ -2,9 +2,9 @@
 // the findings of the whole text, at the same places.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Finding, Inspector } from '../../ports/guardrails.ts'
+import { CONTEXT, type Finding, type Inspector } from '../../ports/guardrails.ts'
 import { piiInspector } from './inspector.ts'
-import { CONTEXT, HOLD, LONGEST } from './sweep.ts'
+import { HOLD, LONGEST } from './sweep.ts'
 import { piiValues } from './testdata/values.ts'
 
 const inspector = piiInspector({ entities: ['Card', 'SSN', 'Email', 'Phone', 'IBAN', 'Secret'] })

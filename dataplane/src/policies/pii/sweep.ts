@@ -3,11 +3,6 @@ import type { Finding } from '../../ports/guardrails.ts'
 import type { View } from './view.ts'
 
 /**
- * Characters of the original text before a value that may decide about it. Who reads a text in pieces keeps this many in
- * front of what it has not released; no rule looks further back.
- */
-export const CONTEXT = 64
-/**
  * `open` stays this close to the end, unless a secret that has begun goes on. One undecided place is at most 320
  * characters; the rest is for values and blocks that lie across each other, a chain that is never cut in two.
  */

@@ -1,5 +1,6 @@
 // Secrets that show what they are by how they begin: keys of providers and platforms, and signed tokens (JWT).
-import { CONTEXT, LONGEST, type Sweep } from './sweep.ts'
+import { CONTEXT } from '../../ports/guardrails.ts'
+import { LONGEST, type Sweep } from './sweep.ts'
 import { isWord, type View } from './view.ts'
 
 /** Beginnings of secrets with as much of the rest as makes them certain; found wherever they stand, also inside words. */

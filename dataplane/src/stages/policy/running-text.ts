@@ -1,12 +1,9 @@
 // The running text of one channel of a stream: judged as soon as what follows can change nothing, and not before.
 import { type Cut, cutText, type TextView, viewOf } from '../../exchange/text-view.ts'
 import { counted, findAll, type Findings, openIn } from './findings.ts'
-import type { Finding } from '../../ports/guardrails.ts'
+import { CONTEXT, type Finding } from '../../ports/guardrails.ts'
 import type { ActiveGuard } from './guards.ts'
 import type { Tally } from './tally.ts'
-
-/** Characters that left and are still looked at: whether something is found may depend on what stands before it. */
-const CONTEXT = 64
 
 /** An event's part of the text. `decided` is called once, with the text as it may leave. */
 export interface Piece {

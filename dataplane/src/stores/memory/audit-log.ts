@@ -21,6 +21,8 @@ export class MemoryAuditLog implements AuditLog {
     if (entries.length > (record.tenant === '' ? MAX_STRANGERS : MAX_RECORDS)) entries.shift()
   }
 
+  fold(): void {}
+
   async list(query: AuditQuery): Promise<readonly AuditEntry[]> {
     const entries = (this.#tenants.get(query.tenant) ?? []).filter(({ record }) => matches(record, query))
     return entries.toReversed().slice(query.offset, query.offset + Math.min(query.limit, MAX_LIMIT))

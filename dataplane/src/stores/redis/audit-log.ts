@@ -90,6 +90,10 @@ export class RedisAuditLog implements AuditLog {
     else this.#redis.later(this.#take)
   }
 
+  fold(): void {
+    this.#take()
+  }
+
   /** What this process appended before is among them: it is sent first. */
   async list(query: AuditQuery): Promise<readonly AuditEntry[]> {
     this.#take()
