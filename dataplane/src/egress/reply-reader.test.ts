@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { turnsEnd } from '../exchange/turn.ts'
 import type { EgressReply } from '../ports/egress.ts'
 import { EgressError } from '../ports/egress.ts'
 import { ReplyReader } from './reply-reader.ts'
@@ -7,12 +8,12 @@ import { ReplyReader } from './reply-reader.ts'
 const IDLE_MS = 1_000
 
 /** A reader whose head has come, with its reply and what undici was told to abort with. */
-function started(): {
+async function started(): Promise<{
   reader: ReplyReader
   controller: Dispatcher.DispatchController
   reply: EgressReply
   aborted: unknown[]
-} {
+}> {
   const aborted: unknown[] = []
   const controller = { pause() {}, resume() {}, abort: (reason: unknown) => aborted.push(reason) } as never
   const replies: EgressReply[] = []
@@ -26,17 +27,18 @@ function started(): {
   )
   reader.onRequestStart(controller)
   reader.onResponseStart(controller, 200, {})
+  await turnsEnd()
   const [reply] = replies
   if (!reply) throw new Error('the head gave no reply')
   return { reader, controller, reply, aborted }
 }
 
 describe('the idle time-out of an answer', () => {
-  beforeEach(() => void vi.useFakeTimers())
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }))
   afterEach(() => void vi.useRealTimers())
 
-  it('ends an answer of which nothing comes', () => {
-    const { aborted } = started()
+  it('ends an answer of which nothing comes', async () => {
+    const { aborted } = await started()
     vi.advanceTimersByTime(IDLE_MS - 1)
     expect(aborted).toHaveLength(0)
     vi.advanceTimersByTime(IDLE_MS)
@@ -44,7 +46,7 @@ describe('the idle time-out of an answer', () => {
   })
 
   it('does not count the time in which the reader held the sender back', async () => {
-    const { reader, controller, reply, aborted } = started()
+    const { reader, controller, reply, aborted } = await started()
     reader.onResponseData(controller, Buffer.alloc(10))
     vi.advanceTimersByTime(IDLE_MS * 1.95)
     await reply.chunks.next()

@@ -2,6 +2,7 @@
 import type { Dispatcher } from 'undici'
 import { callOff, setDeadline } from '../exchange/deadlines.ts'
 import type { ReplyHeaders } from '../exchange/reply.ts'
+import { turnsEnd } from '../exchange/turn.ts'
 import { EgressError, type EgressReply } from '../ports/egress.ts'
 
 /** The socket is paused while this many bytes wait to be read. */
@@ -64,7 +65,10 @@ export class ReplyReader implements Dispatcher.DispatchHandler {
     this.#lastAt = performance.now()
     setDeadline(this.#onIdle, this.#idleTimeoutMs)
     this.#started = true
-    this.#resolve({ status, headers, chunks: { next: () => this.#next(), return: () => this.#leave() } })
+    // A whole answer is there with its head when the turn ends; answers of one turn are taken together.
+    void turnsEnd().then(() =>
+      this.#resolve({ status, headers, chunks: { next: () => this.#next(), return: () => this.#leave() } }),
+    )
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream'
 import type { IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { turnsEnd } from '../exchange/turn.ts'
 import { readBody } from './body.ts'
 
 interface Upload {
@@ -30,6 +31,22 @@ describe('readBody', () => {
     for (const part of ['{"a":', '', '1', '}']) stream.write(part)
     stream.end()
     expect((await body).toString()).toBe('{"a":1}')
+  })
+
+  it('takes a body that came with its head as it is there, and bounds it', async () => {
+    const whole = upload()
+    whole.stream.end(Buffer.alloc(1_000, 'x'))
+    Object.assign(whole.stream, { complete: true })
+    expect(await whole.body).toEqual(Buffer.alloc(1_000, 'x'))
+    expect(whole.stream.listenerCount('data')).toBe(0)
+    const large = upload()
+    large.stream.end(Buffer.alloc(1_001))
+    Object.assign(large.stream, { complete: true })
+    await expect(large.body).rejects.toMatchObject({ reason: 'body_too_large' })
+    const none = upload()
+    none.stream.end()
+    Object.assign(none.stream, { complete: true })
+    expect(await none.body).toHaveLength(0)
   })
 
   it('gives an empty body for none', async () => {
@@ -73,12 +90,14 @@ describe('readBody', () => {
   it('refuses a sender who is slower than the patience allows', async () => {
     const { stream, body } = upload()
     stream.write('x')
+    await turnsEnd()
     await vi.advanceTimersByTimeAsync(11_000)
     await expect(body).rejects.toMatchObject({ reason: 'request_timeout', status: 408 })
   })
 
   it('waits for a large body as long as enough of it comes', async () => {
     const { stream, body } = upload({}, 1_000_000)
+    await turnsEnd()
     for (let span = 0; span < 5; span++) {
       stream.write(Buffer.alloc(20_000))
       await vi.advanceTimersByTimeAsync(10_000)
@@ -96,6 +115,7 @@ describe('readBody', () => {
 
   it('says client_gone when the connection breaks', async () => {
     const { stream, body } = upload()
+    stream.on('error', () => {}) // a real request tells only those who listen
     stream.destroy(new Error('reset'))
     await expect(body).rejects.toMatchObject({ reason: 'client_gone' })
   })

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { Pieces } from '../exchange/pieces.ts'
 import { callOff, setDeadline } from '../exchange/deadlines.ts'
 import { Refusal } from '../exchange/refusal.ts'
+import { turnsEnd } from '../exchange/turn.ts'
 
 /**
  * Bounds of a body. `patienceMs`: within each such span at least `MIN_BYTES_PER_SPAN` bytes must come. `goAhead` tells a
@@ -22,7 +23,16 @@ export async function readBody(request: IncomingMessage, limits: BodyLimits): Pr
   if (Number(declared ?? 0) > limits.maxBytes) throw tooLarge(limits.maxBytes)
   if (encoding !== 'identity') throw compressed(encoding)
   if (expect?.toLowerCase() === '100-continue') limits.goAhead()
-  return gather(request, limits)
+  // Nearly every body came with its head, and is whole when the turn ends.
+  await turnsEnd()
+  if (request.destroyed) throw gone()
+  return request.complete ? taken(request, limits) : gather(request, limits)
+}
+
+function taken(request: IncomingMessage, { maxBytes }: BodyLimits): Buffer {
+  const body: Buffer | null = request.read()
+  if (body !== null && body.length > maxBytes) throw tooLarge(maxBytes)
+  return body ?? Buffer.alloc(0)
 }
 
 function gather(request: IncomingMessage, { maxBytes, patienceMs }: BodyLimits): Promise<Buffer> {
@@ -44,8 +54,8 @@ function gather(request: IncomingMessage, { maxBytes, patienceMs }: BodyLimits):
       pieces.clear()
     }
     // Every request closes: the refusal is only made for one that was still coming.
-    const gone = (): void => {
-      if (open) end(new Refusal('client_gone', 'The caller went away before the body was complete.'))
+    const left = (): void => {
+      if (open) end(gone())
     }
     setDeadline(check, patienceMs)
     request.on('data', (part: Buffer) => {
@@ -54,8 +64,8 @@ function gather(request: IncomingMessage, { maxBytes, patienceMs }: BodyLimits):
       if (pieces.bytes > maxBytes) end(tooLarge(maxBytes))
     })
     request.on('end', () => end())
-    request.on('close', gone)
-    request.on('error', gone)
+    request.on('close', left)
+    request.on('error', left)
   })
 }
 
@@ -64,6 +74,10 @@ function tooLarge(maxBytes: number): Refusal {
     'body_too_large',
     `The request body is larger than ${maxBytes} bytes, the limit of this gateway (AIGateway defaults.maxBodyBytes).`,
   )
+}
+
+function gone(): Refusal {
+  return new Refusal('client_gone', 'The caller went away before the body was complete.')
 }
 
 function compressed(encoding: string): Refusal {
