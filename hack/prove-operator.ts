@@ -51,7 +51,7 @@ async function measureLoad(): Promise<ChangeUnderLoad | undefined> {
 }
 
 function markdown(scale: ScaleReport, underLoad: ChangeUnderLoad | undefined, busy: number): string {
-  const { change, stall, quiet, restart } = scale
+  const { change, turn, quiet, restart } = scale
   const rows: [string, string][] = [
     ['Created by a client, 16 at once', `${scale.created.toFixed(0)} s`],
     ['All of them Ready, from the first creation', `${scale.ready.toFixed(0)} s`],
@@ -66,8 +66,8 @@ function markdown(scale: ScaleReport, underLoad: ChangeUnderLoad | undefined, bu
     ],
     ['CPU of the operator for a change', `${(scale.operatorCpuPerChange * 1_000).toFixed(0)} ms`],
     [
-      'Longest delay of a data plane’s event loop over a change (p50 / most; without a change)',
-      `${stall.p50.toFixed(0)} ms / ${stall.most.toFixed(0)} ms; ${stall.quiet.toFixed(0)} ms`,
+      'Longest turn of a data plane’s event loop over a change (p50 / most; without a change)',
+      `${turn.p50.toFixed(1)} ms / ${turn.most.toFixed(1)} ms; ${turn.quiet.toFixed(1)} ms`,
     ],
     [`Calls of the operator in ${quiet.seconds} quiet seconds`, countsText(quiet.calls)],
     ['Writes to our kinds, Secrets and events in them', countsText(quiet.writes)],
@@ -86,7 +86,7 @@ function markdown(scale: ScaleReport, underLoad: ChangeUnderLoad | undefined, bu
     '',
     table(rows),
     '',
-    'PUT renews the lease; a GET reads a Secret or the lease. The delay is wall time as the data plane’s own metric gives it, with a resolution of 10 ms: what other processes take of the cores is in it.',
+    'PUT renews the lease; a GET reads a Secret or the lease. A turn is CPU time of the loop’s thread, looked at every millisecond: what other processes take of the cores is not in it, collections of its own heap are.',
     '',
     '## Changes while calls flow',
     '',

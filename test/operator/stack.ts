@@ -120,7 +120,12 @@ export async function createGatewayService({ cluster, namespace, gateway }: Plac
  */
 export async function startPlane(
   place: Place,
-  { stateDir = temporary(), ready = true, keysDir }: { stateDir?: string; ready?: boolean; keysDir?: string } = {},
+  {
+    stateDir = temporary(),
+    ready = true,
+    keysDir,
+    env = {},
+  }: { stateDir?: string; ready?: boolean; keysDir?: string; env?: Record<string, string> } = {},
 ): Promise<Plane> {
   const { cluster, namespace, gateway, redisUrl } = place
   const pod = `${gateway}-gateway-${nextAddress}`
@@ -132,7 +137,7 @@ export async function startPlane(
     gateway,
     stateDir,
     keysDir: keysDir ?? (await mountedKeys(place)),
-    env: { SMARTFLOW_POD_UID: uid, SMARTFLOW_LISTENERS: 'proxy,management' },
+    env: { SMARTFLOW_POD_UID: uid, SMARTFLOW_LISTENERS: 'proxy,management', ...env },
   })
   return Object.assign(process_, {
     uid,
