@@ -154,7 +154,11 @@ describe.skipIf(redisUrl === '')('Claude Code (skipped without a Redis)', () => 
     }
     const reader = (await post(turn())).body?.getReader()
     let text = ''
-    while (!text.includes('content_block_start')) text += Buffer.from((await reader?.read())?.value ?? []).toString()
+    while (!text.includes('content_block_start')) {
+      const part = await reader?.read()
+      if (part?.done !== false) throw new Error(`the stream ended after: ${text}`)
+      text += Buffer.from(part.value).toString()
+    }
     expect(text).not.toContain('message_stop')
     gate.resolve()
     for (;;) {

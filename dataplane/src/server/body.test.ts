@@ -1,5 +1,7 @@
 import { PassThrough } from 'node:stream'
-import type { IncomingMessage } from 'node:http'
+import { createHash, randomBytes } from 'node:crypto'
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { turnsEnd } from '../exchange/turn.ts'
 import { readBody } from './body.ts'
@@ -22,6 +24,24 @@ function upload(headers: Record<string, string> = {}, maxBytes = 1_000): Upload 
   return { stream, goAhead, body }
 }
 
+describe('a server with readBody', () => {
+  it('gets bodies of every size whole, and each connection serves the next', async () => {
+    const limits = { maxBytes: 10_000_000, patienceMs: 10_000, goAhead: () => {} }
+    const server = createServer((request, response) => {
+      void readBody(request, limits).then(body => response.end(createHash('sha256').update(body).digest('hex')))
+    }).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    for (const size of [0, 1, 1_000, 60_000, 66_000, 95_000, 130_000, 200_000, 1_000_000, 5_000_000]) {
+      const body = randomBytes(size)
+      const response = await fetch(url, { method: 'POST', body })
+      expect(await response.text(), `${size} bytes`).toBe(createHash('sha256').update(body).digest('hex'))
+    }
+    server.close()
+    server.closeAllConnections()
+  })
+})
+
 describe('readBody', () => {
   beforeAll(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }))
   afterAll(() => void vi.useRealTimers())
@@ -39,6 +59,11 @@ describe('readBody', () => {
     Object.assign(whole.stream, { complete: true })
     expect(await whole.body).toEqual(Buffer.alloc(1_000, 'x'))
     expect(whole.stream.listenerCount('data')).toBe(0)
+    const pieces = upload()
+    for (const piece of ['{"a":', '1', '}']) pieces.stream.write(piece)
+    pieces.stream.end()
+    Object.assign(pieces.stream, { complete: true })
+    expect((await pieces.body).toString()).toBe('{"a":1}')
     const large = upload()
     large.stream.end(Buffer.alloc(1_001))
     Object.assign(large.stream, { complete: true })

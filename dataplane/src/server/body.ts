@@ -29,10 +29,15 @@ export async function readBody(request: IncomingMessage, limits: BodyLimits): Pr
   return request.complete ? taken(request, limits) : gather(request, limits)
 }
 
+/** Piece by piece: one `read()` gives no more than one of them, however many there are. */
 function taken(request: IncomingMessage, { maxBytes }: BodyLimits): Buffer {
-  const body: Buffer | null = request.read()
-  if (body !== null && body.length > maxBytes) throw tooLarge(maxBytes)
-  return body ?? Buffer.alloc(0)
+  const pieces = new Pieces()
+  for (;;) {
+    const piece: Buffer | null = request.read()
+    if (piece === null) return pieces.all()
+    pieces.add(piece)
+    if (pieces.bytes > maxBytes) throw tooLarge(maxBytes)
+  }
 }
 
 function gather(request: IncomingMessage, { maxBytes, patienceMs }: BodyLimits): Promise<Buffer> {
