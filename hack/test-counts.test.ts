@@ -1,6 +1,6 @@
 // A run is only as green as it really was: each way a run can go wrong without a failed test counts as a failure.
 import { expect, test } from 'vitest'
-import { addCounts, closingLine, countRun } from './test-counts.ts'
+import { addCounts, closingLine, countRun, failureLines } from './test-counts.ts'
 
 type File = { status: string; tests: string[] }
 
@@ -59,4 +59,30 @@ test('the closing line says the sum', () => {
     { passed: 10, failed: 3, skipped: 0 },
   ])
   expect(closingLine(sum)).toBe('11 passed, 3 failed, 2 skipped')
+})
+
+test('what failed is named at the end: the test or else the file, what was said first, and where in our files', () => {
+  const said = `Error: \u001b[31mexpected 1\u001b[39m to be 2
+    at toBe (/somewhere/node_modules/chai/lib/index.ts:3:1)
+    at /here/test/e2e/calls.test.ts:41:7`
+  const json = JSON.stringify({
+    ...(JSON.parse(report(GREEN)) as object),
+    testResults: [
+      { status: 'passed', name: '/here/a.test.ts', assertionResults: [{ status: 'passed', fullName: 'is well' }] },
+      {
+        status: 'failed',
+        name: '/here/test/e2e/calls.test.ts',
+        assertionResults: [
+          { status: 'passed', fullName: 'calls are counted' },
+          { status: 'failed', fullName: 'calls are charged', failureMessages: [said, 'and then this'] },
+        ],
+      },
+      { status: 'failed', name: '/here/b.test.ts', message: 'cannot be imported', assertionResults: [] },
+    ],
+  })
+  expect(failureLines(json, '/here')).toEqual([
+    'test/e2e/calls.test.ts > calls are charged: Error: expected 1 to be 2 (e2e/calls.test.ts:41)',
+    'b.test.ts: cannot be imported',
+  ])
+  expect(failureLines(undefined, '/here')).toEqual([])
 })

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { addCounts, closingLine, type Counts, countRun } from './test-counts.ts'
+import { addCounts, closingLine, type Counts, countRun, failureLines } from './test-counts.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const TOOLS = join(ROOT, 'node_modules', '.bin')
@@ -26,7 +26,8 @@ const CHECKS: Step[] = [
   { name: 'CRDs', hint: 'run `make generate`', args: [join(ROOT, 'hack', 'generate-crds.ts'), '--check'] },
 ]
 
-type Outcome = { step: Step; counts: Counts; seconds: number }
+type Result = { counts: Counts; failures: readonly string[] }
+type Outcome = Result & { step: Step; seconds: number }
 
 /** Runs one program with Node in the repository's root; null when a signal or the time limit ended it. */
 async function run(args: string[]): Promise<number | null> {
@@ -38,32 +39,34 @@ async function run(args: string[]): Promise<number | null> {
   return await promise
 }
 
-async function runCheck(step: Step): Promise<Counts> {
+async function runCheck(step: Step): Promise<Result> {
   const passed = (await run(step.args)) === 0
-  return { passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 }
+  return { counts: { passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 }, failures: [] }
 }
 
-async function runTests(step: Step): Promise<Counts> {
+async function runTests(step: Step): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), 'smartflow-test-'))
   const file = join(folder, 'report.json')
   try {
     const exitCode = await run([...step.args, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`])
-    return countRun(existsSync(file) ? readFileSync(file, 'utf8') : undefined, exitCode)
+    const report = existsSync(file) ? readFileSync(file, 'utf8') : undefined
+    return { counts: countRun(report, exitCode), failures: failureLines(report, ROOT) }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-async function timed(step: Step, how: (step: Step) => Promise<Counts>): Promise<Outcome> {
+async function timed(step: Step, how: (step: Step) => Promise<Result>): Promise<Outcome> {
   console.log(`\n== ${step.name}`)
   const started = performance.now()
-  const counts = await how(step)
-  return { step, counts, seconds: (performance.now() - started) / 1000 }
+  const result = await how(step)
+  return { step, ...result, seconds: (performance.now() - started) / 1000 }
 }
 
-function tell({ step, counts, seconds }: Outcome): void {
+function tell({ step, counts, failures, seconds }: Outcome): void {
   const verdict = counts.failed === 0 ? 'ok' : `FAILED: ${step.hint}`
   console.log(`${step.name.padEnd(8)} ${seconds.toFixed(1).padStart(6)} s  ${verdict}`)
+  for (const failure of failures) console.log(`  ${failure}`)
 }
 
 const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
