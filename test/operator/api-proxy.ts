@@ -15,6 +15,8 @@ export interface Asked {
   /** As the API calls the type: virtualkeys. */
   readonly plural: string
   readonly watch: boolean
+  /** Empty: all of them. */
+  readonly name: string
   readonly subresource: string
 }
 
@@ -102,6 +104,11 @@ export class ApiProxy {
     for (const watch of this.#chosen(plural)) watch.response.end(`${event}\n`)
   }
 
+  /** How many watches stand. */
+  watching(plural: string): number {
+    return this.#chosen(plural).length
+  }
+
   #chosen(plural: string | undefined): OpenWatch[] {
     return [...this.#watches].filter(watch => plural === undefined || watch.plural === plural)
   }
@@ -151,7 +158,8 @@ function askedOf({ method = 'GET', url = '/' }: IncomingMessage): Asked {
   // /api/v1/… or /apis/group/version/…, then perhaps namespaces/name, then plural/name/subresource.
   const rest = parts.slice(parts[0] === 'api' ? 2 : 3)
   const own = rest[0] === 'namespaces' && rest.length > 2 ? rest.slice(2) : rest
-  return { method, plural: own[0] ?? '', watch: searchParams.has('watch'), subresource: own[2] ?? '' }
+  const [plural = '', name = '', subresource = ''] = own
+  return { method, plural, watch: searchParams.has('watch'), name, subresource }
 }
 
 function refuse(response: ServerResponse, { code, reason, retryAfter }: Exclude<Instead, string | { amend: unknown }>) {

@@ -1,5 +1,6 @@
-// Lists that lack what is there: well-formed and empty, as a broken aggregation layer or a store that was restored answers.
-// What would go with that is held back, data planes serve every key, and all comes back with a list that is right.
+// Lists that lack what is there: well-formed and empty, as a broken aggregation layer answers, or a store that is being
+// restored, which then knows nothing by name either. Nothing is taken away for that, data planes serve on what they served,
+// and all comes back with a list that is right.
 import { afterEach, beforeEach, describe, expect } from 'vitest'
 import { eventually } from '../e2e/gateway.ts'
 import type { ApiProxy, Instead, Rule } from './api-proxy.ts'
@@ -11,9 +12,19 @@ import { condition, type Seen, seeAll, startOperator } from './stack.ts'
 import { request } from './world.ts'
 
 const KEYS = ['app', 'web', ...MANY]
-/** Our kinds that lists may be empty of. */
-const OURS = ['aigateways', 'aitenants', 'aiproviders', 'fallbackchains', 'policies', 'virtualkeys']
+/** What lists may be empty of. */
+const EVERYTHING = [
+  'aigateways',
+  'aitenants',
+  'aiproviders',
+  'fallbackchains',
+  'policies',
+  'virtualkeys',
+  'namespaces',
+] as const
+const nameOf = (what: string): string => what.replaceAll(/\W+/g, '-')
 const FAILED: Instead = { code: 500, reason: 'InternalError' }
+const UNKNOWN: Instead = { code: 404, reason: 'NotFound' }
 const EMPTY: Instead = { amend: body => JSON.stringify({ ...(JSON.parse(body) as object), items: [] }) }
 
 let proxy: ApiProxy
@@ -25,13 +36,34 @@ const held = tenantBehindProxy(begun => {
 /** Answers lists of these kinds so; others, and everything else, go their way. */
 const lists =
   (plurals: readonly string[], instead: () => Instead | undefined): Rule =>
-  ({ method, plural, watch }) =>
-    method === 'GET' && !watch && plurals.includes(plural) ? instead() : undefined
+  ({ method, plural, watch, name }) =>
+    method === 'GET' && !watch && name === '' && plurals.includes(plural) ? instead() : undefined
 
-/** Lists are answered so again and again, this often at least. */
+/** Nothing of these kinds is there, listed or by name. */
+const knowsNone =
+  (plurals: readonly string[]): Rule =>
+  asked =>
+    lists(plurals, () => EMPTY)(asked) ??
+    (asked.method === 'GET' && asked.name !== '' && plurals.includes(asked.plural) ? UNKNOWN : undefined)
+
+/** Lists are answered so again and again, this often at least; meanwhile every plane serves what it served before. */
 async function asked(times: number): Promise<void> {
   const before = proxy.decided
-  await eventually('it was listed again and again', () => proxy.decided >= before + times, 30_000)
+  const served = new Set([await digests()])
+  await eventually(
+    'it was listed again and again',
+    async () => {
+      served.add(await digests())
+      return proxy.decided >= before + times
+    },
+    30_000,
+  )
+  expect([...served]).toHaveLength(1)
+}
+
+/** What the planes serve. */
+async function digests(): Promise<string> {
+  return JSON.stringify(await Promise.all(held.planes.map(async plane => (await servedBy(plane)).digest)))
 }
 
 async function restart(): Promise<void> {
@@ -50,6 +82,21 @@ async function metric(series: string): Promise<number> {
   return Number(line?.slice(series.length + 1) ?? 0)
 }
 
+/** The trouble is over and `well` comes true; until then every plane serves what it served before. */
+async function endsUnnoticed(before: string, well: () => Promise<boolean>): Promise<void> {
+  const served = new Set([before])
+  proxy.rule = () => undefined
+  await eventually(
+    'everything is well again',
+    async () => {
+      served.add(await digests())
+      return await well()
+    },
+    40_000,
+  )
+  expect([...served]).toEqual([before])
+}
+
 /** Status, log and metrics say that a publication is held back, and what is served goes on to be called so. */
 async function isSaidToBeHeld(): Promise<void> {
   const said = (): Promise<unknown> => gatewaySeen(held).then(seen => condition(seen, 'PublishHeld'))
@@ -63,20 +110,9 @@ async function isSaidToBeHeld(): Promise<void> {
   await allReady(held.world, { tenant: TENANT, log: () => held.operator.log() })
 }
 
-async function isSaidNoMore(): Promise<void> {
-  await eventually('it is held no more', async () => {
-    const seen = await gatewaySeen(held)
-    return seen !== undefined && condition(seen, 'PublishHeld') === undefined
-  })
-}
-
-/** A publication is held back for as long as lists go on like that; then all is well by itself, also for a key called `name`. */
-async function isHeldUntilRight(name: string): Promise<void> {
-  await isSaidToBeHeld()
-  await asked(8)
-  proxy.rule = () => undefined
-  await isSaidNoMore()
-  await comesAndGoes(held, name)
+async function isSaidNoMore(): Promise<boolean> {
+  const seen = await gatewaySeen(held)
+  return seen !== undefined && condition(seen, 'PublishHeld') === undefined
 }
 
 /** By key: what a revocation or another token would change, and its Secret to the version. */
@@ -115,32 +151,59 @@ describe('an API server whose lists lack what is there', { timeout: 90_000 }, ()
     for (const plane of held.planes) expect((await servedBy(plane)).digest).toBe(before.digest)
   })
 
-  test('gives an empty list of keys for a while', async ({ cluster: _ }) => {
-    proxy.rule = lists(['virtualkeys'], () => EMPTY)
+  test('gives an empty list of keys for a while, and knows none by name', async ({ cluster: _ }) => {
+    proxy.rule = knowsNone(['virtualkeys'])
+    const before = await digests()
     proxy.expire('virtualkeys')
-    await isHeldUntilRight('after-relist')
+    await isSaidToBeHeld()
+    await asked(8)
+    await endsUnnoticed(before, isSaidNoMore)
+    await comesAndGoes(held, 'after-relist')
   })
 
-  test('gives an empty list of keys to an operator that starts', async ({ cluster: _ }) => {
-    proxy.rule = lists(['virtualkeys'], () => EMPTY)
+  test.for([
+    ['keys', ['virtualkeys']],
+    // So few that their removal would not be held back at another time.
+    ['providers, chains and policies', ['aiproviders', 'fallbackchains', 'policies']],
+    ['gateways', ['aigateways']],
+    ['namespaces', ['namespaces']],
+    ['everything', EVERYTHING],
+  ] as const)('gives empty lists of %s to an operator that starts', async ([what, plurals], { cluster: _ }) => {
+    const before = await digests()
+    proxy.rule = lists(plurals, () => EMPTY)
     await restart()
-    await isHeldUntilRight('after-start')
+    await eventually('it is said', () => held.operator.log().includes('a list lacks '))
+    await asked(2)
+    await endsUnnoticed(before, async () => (await metric('smartflow_config_published_total{result="unchanged"}')) > 0)
+    await comesAndGoes(held, `after-start-${nameOf(what)}`)
   })
 
-  test('gives empty lists of everything of ours', async ({ cluster: _ }) => {
-    proxy.rule = lists(OURS, () => EMPTY)
-    for (const plural of OURS) proxy.expire(plural)
-    await eventually('it is held', () => held.operator.log().includes('held back: 2'))
-    await asked(40)
-    proxy.rule = () => undefined
-    await comesAndGoes(held, 'after-everything')
+  test.for([
+    ['keys', ['virtualkeys']],
+    ['providers, chains and policies', ['aiproviders', 'fallbackchains', 'policies']],
+    ['everything', EVERYTHING],
+  ] as const)('gives empty lists of %s for a while', async ([what, plurals], { cluster: _ }) => {
+    const before = await digests()
+    proxy.rule = lists(plurals, () => EMPTY)
+    for (const plural of plurals) proxy.expire(plural)
+    await eventually('it is said', () =>
+      plurals.every(plural =>
+        new RegExp(`${plural}[^\\n]*: a list lacks [^\\n]*, which is there`).test(held.operator.log()),
+      ),
+    )
+    await asked(2)
+    await endsUnnoticed(before, async () => plurals.every(plural => proxy.watching(plural) > 0))
+    await comesAndGoes(held, `after-${nameOf(what)}`)
   })
 
   test('gives an empty list of keys, and then none at all for a while', async ({ cluster: _ }) => {
+    const before = await digests()
     let given = 0
     proxy.rule = lists(['virtualkeys'], () => (given++ === 0 ? EMPTY : FAILED))
     proxy.expire('virtualkeys')
-    await isHeldUntilRight('after-failures')
+    await asked(2)
+    await endsUnnoticed(before, async () => proxy.watching('virtualkeys') > 0)
+    await comesAndGoes(held, 'after-failures')
   })
 
   test('gives an operator that starts no list of keys for a while', async ({ cluster: _ }) => {

@@ -119,7 +119,8 @@ type Followed = { reflector: Reflector; changes: string[]; lists: () => number }
 function follow(client: KubeClient, namespace: string): Followed {
   const changes: string[] = []
   let lists = 0
-  const counted: Pick<KubeClient, 'list' | 'watch'> = {
+  const counted: Pick<KubeClient, 'get' | 'list' | 'watch'> = {
+    get: (key, options) => client.get(key, options),
     watch: (type, options) => client.watch(type, options),
     list: async (type, options) => {
       const page = await client.list(type, options)

@@ -140,10 +140,9 @@ describe.skipIf(!inject('cluster'))('sidecars of a tenant', () => {
       async () => (await admin.send('exists', [`sf:{${ACME}}:ack:app-pod`])) === 1,
     )
     expect(await admin.send('exists', [`sf:ack:{${gateway}}:app-pod`])).toBe(0)
-    expect((await see(cluster, 'aigateways', 'main', SYSTEM))?.status?.['dataPlane']).toMatchObject({
-      ready: 1,
-      current: 1,
-    })
+    const counted = async (): Promise<unknown> =>
+      (await see(cluster, 'aigateways', 'main', SYSTEM))?.status?.['dataPlane']
+    await expect.poll(counted, { timeout: 15_000 }).toMatchObject({ ready: 1, current: 1 })
   })
 
   test('a user that the store lost is made again', async () => {

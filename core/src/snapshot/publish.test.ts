@@ -203,6 +203,19 @@ describe('a removal of more than half of all objects', () => {
     expect(await publisherOf().publish(worldOf(0))).toMatchObject({ outcome: 'held', removed: 20 })
   })
 
+  test('of few objects is held back once with the first publication of a writer that looks twice', async () => {
+    await publisherOf().publish(worldOf(20))
+    const publisher = publisherOf({ looksTwiceAtFirst: true })
+    expect(await publisher.publish(worldOf(19))).toMatchObject({ outcome: 'held', few: true, removed: 1 })
+    publisher.unconfirmed()
+    expect(await publisher.publish(worldOf(19))).toMatchObject({ outcome: 'held', few: true, removed: 1 })
+    expect(await publisher.publish(worldOf(19))).toMatchObject({ outcome: 'published' })
+    expect(await publisher.publish(worldOf(18))).toMatchObject({ outcome: 'published' })
+    const other = publisherOf({ looksTwiceAtFirst: true })
+    expect(await other.publish(worldOf(18))).toMatchObject({ outcome: 'unchanged' })
+    expect(await other.publish(worldOf(17))).toMatchObject({ outcome: 'published' })
+  })
+
   test('is not held back when it is half at most, or fewer than ten', async () => {
     const publisher = publisherOf()
     await publisher.publish(worldOf(20))

@@ -25,11 +25,14 @@ export interface PublisherOptions {
   readonly verifier: Verifier
   /** What the writer remembers of earlier runs (a status, a file); epochs and generations go on above it. */
   readonly remembered?: Place
+  /** The first publication of this writer removes nothing without a second look: it has only just looked at the sources. */
+  readonly looksTwiceAtFirst?: boolean
 }
 
 /**
  * What came of it. `unchanged`: the store has this content already. `held`: it would remove more than half of the
- * objects at once; publish the same again (after a second look at the sources) and it goes through. `stale`: another
+ * objects at once, or (`few`) fewer with a writer's first; publish the same again (after a second look at the sources) and
+ * it goes through. `stale`: another
  * writer took over; stop publishing. `data` is the configuration in force. `version` and
  * `inForce` of one that is held are what the store has, the digest empty where it has nothing.
  */
@@ -37,6 +40,7 @@ export type Published =
   | { readonly outcome: 'published' | 'unchanged'; readonly version: Version; readonly data: SnapshotData }
   | {
       readonly outcome: 'held'
+      readonly few: boolean
       readonly removed: number
       readonly of: number
       readonly message: string
@@ -62,6 +66,8 @@ export class Publisher {
   /** By this writer's knowledge; undefined when it has to look. */
   #known: InForce | undefined
   #heldDigest: string | undefined
+  /** Something was published or found in the store as it should be. */
+  #hasBegun = false
 
   constructor(options: PublisherOptions) {
     this.#options = options
@@ -89,6 +95,7 @@ export class Publisher {
       await this.#heads.look(data)
       if (await this.#heads.settle(data, head, { epoch, generation: head.generation })) {
         this.#committed = { epoch: head.epoch, generation: head.generation }
+        this.#hasBegun = true
         return unchanged(head, data)
       }
       this.#heads.forget()
@@ -135,7 +142,8 @@ export class Publisher {
   #heldBack(data: SnapshotData, known: InForce, { epoch, generation, digest }: Head): Published | undefined {
     const { removed, of } = removals(known, data)
     const many = removed >= HELD_OBJECTS && removed > of * HELD_SHARE
-    if (!many || this.#heldDigest === data.version.digest) {
+    const few = !many && removed > 0 && !this.#hasBegun && this.#options.looksTwiceAtFirst === true
+    if (!(many || few) || this.#heldDigest === data.version.digest) {
       this.#heldDigest = undefined
       return undefined
     }
@@ -143,7 +151,7 @@ export class Publisher {
     const message =
       `held back: ${removed} of ${of} objects would go at once; ` +
       'the configuration in force stays until a second look at the sources gives the same'
-    return { outcome: 'held', removed, of, message, version: { epoch, generation, digest }, inForce: known }
+    return { outcome: 'held', few, removed, of, message, version: { epoch, generation, digest }, inForce: known }
   }
 
   async #write(data: SnapshotData, known: InForce): Promise<Published> {
@@ -167,6 +175,7 @@ export class Publisher {
     const result = await store.commit({ ...version, manifest })
     if (result !== 'OK') return this.#stale()
     this.#committed = version
+    this.#hasBegun = true
     this.#known = inForce(data)
     if (!(await this.#heads.settle(data, version, version))) return this.#stale()
     return { outcome: 'published', version, data }

@@ -58,7 +58,9 @@ describe('calls to the API server', () => {
   it('take any number for their deadline, as what is left of a lease gives it', async () => {
     api.put(`${KEYS}/app`)
     expect(await client.get(KEY, { timeoutMs: 4591.848008999979 })).toBeDefined()
+    const asked = api.seen.length
     expect(await failure(client.get(KEY, { timeoutMs: -0.5 }))).toMatchObject({ reason: 'Timeout' })
+    expect(api.seen).toHaveLength(asked)
   })
 
   it('read lists in pages, whose items get the type that the server leaves out', async () => {

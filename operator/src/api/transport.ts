@@ -51,8 +51,7 @@ export class Transport {
 
   /** The whole answer, parsed. Rejects with ApiError. */
   async json(request: ApiRequest): Promise<unknown> {
-    // Of whole milliseconds only: what is left of a time that this process measured is none.
-    const deadline = AbortSignal.timeout(Math.max(0, Math.floor(request.timeoutMs)))
+    const deadline = signalIn(request.timeoutMs)
     const what = describe(request)
     try {
       const { answer, pool } = await this.#ask(request, this.#signals(deadline, request.signal))
@@ -167,4 +166,10 @@ function queryOf({ query = {} }: ApiRequest): string {
 
 function describe({ method, path }: ApiRequest): string {
   return `${method} ${path}`
+}
+
+/** Of whole milliseconds: what is left of a time that this process measured is none. Nothing is asked when none is left. */
+function signalIn(ms: number): AbortSignal {
+  if (ms < 1) return AbortSignal.abort(new DOMException('no time is left for it', 'TimeoutError'))
+  return AbortSignal.timeout(Math.floor(ms))
 }

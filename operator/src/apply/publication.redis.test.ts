@@ -80,7 +80,7 @@ describe.skipIf(url === '')('the operator and its store (skipped without a Redis
     const many = Array.from({ length: 20 }, (_, at) => at)
     await publication.publish(worldOf(...many))
     const held = await publication.publish(worldOf(1))
-    expect(held).toMatchObject({ outcome: 'held', version: { generation: 1 } })
+    expect(held).toMatchObject({ outcome: 'held', few: false, version: { generation: 1 } })
     expect([held.wanted.size, held.inForce.size]).toEqual([6, 25])
     expect(await publication.publish(worldOf(1))).toMatchObject({ outcome: 'published' })
   })
@@ -97,10 +97,18 @@ describe.skipIf(url === '')('the operator and its store (skipped without a Redis
     expect(await other.publish(worldOf(1))).toMatchObject({ outcome: 'published', version: { generation: 21 } })
   })
 
+  test('the first publication since a start removes nothing without a second look', async () => {
+    await publicationOf().publish(worldOf(1, 2))
+    const restarted = publicationOf()
+    expect(await restarted.publish(worldOf(1))).toMatchObject({ outcome: 'held', few: true })
+    expect(await restarted.publish(worldOf(1))).toMatchObject({ outcome: 'published' })
+    expect(await restarted.publish(worldOf(2))).toMatchObject({ outcome: 'published' })
+  })
+
   test('a second operator takes over for good', async () => {
     const first = publicationOf()
     await first.publish(worldOf(1))
-    await publicationOf().publish(worldOf(2))
+    await publicationOf().publish(worldOf(1, 2))
     expect(await first.publish(worldOf(3))).toMatchObject({ outcome: 'stale' })
     expect(await first.publish(worldOf(3))).toMatchObject({ outcome: 'stale' })
     expect(await first.collect()).toBe(0)

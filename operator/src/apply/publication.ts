@@ -35,12 +35,14 @@ interface Situation {
 }
 
 /**
- * What came of publishing. `held`: a second look at the sources is due, then publish the same again. `stale`: another
+ * What came of publishing. `held`: a second look at the sources is due, then publish the same again; `few`: only because
+ * nothing was published yet since the start. `stale`: another
  * writer took over, this process must end. `unavailable`: the store is away; nothing changed, try again.
  */
 export type PublicationOutcome =
   | (Situation & { readonly outcome: 'published' | 'unchanged'; readonly version: Version })
-  | (Situation & { readonly outcome: 'held' | 'stale' | 'unavailable'; readonly message: string })
+  | (Situation & { readonly outcome: 'held'; readonly few: boolean; readonly message: string })
+  | (Situation & { readonly outcome: 'stale' | 'unavailable'; readonly message: string })
 
 /** Who publishes what where. */
 export interface PublicationOptions {
@@ -73,7 +75,13 @@ export class Publication {
     const { redis, gateway, signer, verifier, remembered } = options
     this.#options = options
     const store = new RedisConfigStore({ redis, gateway })
-    this.#publisher = new Publisher({ store, signer, verifier, ...(remembered !== undefined && { remembered }) })
+    this.#publisher = new Publisher({
+      store,
+      signer,
+      verifier,
+      looksTwiceAtFirst: true,
+      ...(remembered !== undefined && { remembered }),
+    })
     this.#garbage = new RedisGarbage({ redis, gateway })
     this.#collectAt = options.now() + COLLECT_MS
   }
@@ -153,7 +161,7 @@ export class Publication {
       }
       case 'held':
         this.#adopt(published)
-        return this.#failed('held', published.message, this.#wantedOf(compiled))
+        return { ...this.#failed('held', published.message, this.#wantedOf(compiled)), few: published.few }
       case 'stale':
         this.#stale = published.message
         return this.#failed('stale', published.message, this.#wantedOf(compiled))
@@ -167,7 +175,11 @@ export class Publication {
     this.#inForce = digestsOf(inForce)
   }
 
-  #failed(outcome: 'held' | 'stale' | 'unavailable', message: string, wanted: Digests): PublicationOutcome {
+  #failed<O extends 'held' | 'stale' | 'unavailable'>(
+    outcome: O,
+    message: string,
+    wanted: Digests,
+  ): Situation & { readonly outcome: O; readonly message: string } {
     return { ...this.#situation(wanted), outcome, message }
   }
 

@@ -54,7 +54,13 @@ test('the store is ready, away, or not to be trusted', () => {
 })
 
 test('a publication that is held back is said, and the wanted configuration is then not in force', () => {
-  const held: PublicationOutcome = { ...NOTHING, outcome: 'held', message: 'too much', version: published(1).version }
+  const held: PublicationOutcome = {
+    ...NOTHING,
+    outcome: 'held',
+    few: false,
+    message: 'too much',
+    version: published(1).version,
+  }
   expect(said(held)).toContain('PublishHeld True TooMuchRemoved')
   expect(factsOf(held).digest).toEqual({ wanted: 'not in force', inForce: 'digest 1' })
   expect(factsOf(published(1)).digest).toEqual({ wanted: 'digest 1', inForce: 'digest 1' })

@@ -3,6 +3,7 @@ import type { Compiled } from '@smartflow/core/snapshot/items'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MemoryApi } from '../../../test/operator/memory-api.ts'
 import { HOME, keyObject, keyring, liveObject, published, secretObject } from '../../../test/operator/plans.ts'
+import { describeKey } from '../api/resource-type.ts'
 import type { PublicationOutcome } from '../apply/publication.ts'
 import { Observed } from '../watch/observed.ts'
 import { SecretReader } from '../watch/secrets.ts'
@@ -13,7 +14,12 @@ const TOKEN = 'sk-sf-' + '0'.repeat(48)
 /** What only a list says to be gone is doubted for this long; so is all that a first list lacks. */
 const DOUBT_MS = 60_000
 const NOT_PUBLISHED = { wanted: new Map(), inForce: new Map(), version: undefined, evictionProblem: undefined }
-const HELD: PublicationOutcome = { ...NOT_PUBLISHED, outcome: 'held', message: 'too much would go' }
+const HELD = {
+  ...NOT_PUBLISHED,
+  outcome: 'held',
+  few: false,
+  message: 'too much would go',
+} as const satisfies PublicationOutcome
 
 let api: MemoryApi
 let observed: Observed
@@ -242,6 +248,67 @@ describe('a publication that is held back', () => {
     await begin()
     expect(plans.map(({ outcome }) => outcome.outcome)).toEqual(['held'])
     answers = [held('acme VirtualKey default/app')]
+    loop.touch()
+    await pass(1_000)
+    expect(plans.at(-1)?.outcome.outcome).toBe('published')
+  })
+
+  it('is neither published nor told while lists lack what is there by name: itself, its namespace or its tenant', async () => {
+    api.put(liveObject('AIGateway', 'main', { namespace: HOME }))
+    api.put(liveObject('AITenant', 'acme', { spec: { namespaces: { names: ['payments'] } } }))
+    api.put(liveObject('AITenant', 'lender', { spec: { namespaces: { names: ['models'] } } }))
+    await pass(DOUBT_MS)
+    const get = vi.spyOn(api, 'get')
+    const cases = [
+      ['acme VirtualKey payments/app', 'VirtualKey payments/app'],
+      ['acme VirtualKey payments/app', 'Namespace payments'],
+      ['acme Policy base', 'Policy payments/base'],
+      ['acme AIProvider lender:shared', 'AIProvider models/shared'],
+      ['other Policy base', 'AITenant other'],
+    ] as const
+    for (const [place, hidden] of cases) {
+      get.mockImplementation(async key => (describeKey(key) === hidden ? keyObject('any') : undefined))
+      const held = { ...HELD, few: true, inForce: new Map([[place, 'd']]) }
+      answers = [held, held]
+      const before = compiled.length
+      loop.start()
+      await pass(2_000)
+      expect([hidden, compiled.length - before]).toEqual([hidden, 2])
+      expect(failures.at(-1)).toContain(`a list lacks ${hidden}, which is there`)
+      expect(unconfirmed).toBe(compiled.length)
+      await loop.stop()
+    }
+    expect(plans).toEqual([])
+    get.mockResolvedValue(undefined)
+    answers = [{ ...HELD, few: true, inForce: new Map([['acme Policy base', 'd']]) }]
+    loop.start()
+    await pass(300)
+    expect(plans.map(({ outcome }) => outcome.outcome)).toEqual(['published'])
+  })
+
+  it('is not even tried after a start while those are unknown that the operator made something for', async () => {
+    const owner = { apiVersion: 'smartflow.dev/v1alpha1', kind: 'AIGateway', name: 'main', uid: 'u' }
+    const child = liveObject('NetworkPolicy', 'sf', { namespace: HOME })
+    api.put({ ...child, metadata: { ...child.metadata, ownerReferences: [owner] } })
+    const get = vi.spyOn(api, 'get').mockResolvedValue(liveObject('AIGateway', 'main', { namespace: HOME }))
+    await begin()
+    await pass(5_000)
+    expect([compiled, plans]).toEqual([[], []])
+    expect(failures).toEqual([expect.stringContaining(`a list lacks AIGateway ${HOME}/main, which is there`)])
+    get.mockResolvedValue(undefined)
+    await pass(1_000)
+    expect(plans).toHaveLength(1)
+    get.mockClear()
+    await pass(10_000)
+    expect(get).not.toHaveBeenCalled()
+  })
+
+  it('for little goes through at once when it is gone by name too, and not while nobody can be asked', async () => {
+    answers = [{ ...HELD, few: true, inForce: new Map([['acme Policy base', 'd']]) }]
+    api.fail('get', /AITenant/, 'Transient', 1)
+    await begin()
+    expect(plans.map(({ outcome }) => outcome.outcome)).toEqual(['held'])
+    answers = [{ ...HELD, few: true, inForce: new Map([['acme Policy base', 'd']]) }]
     loop.touch()
     await pass(1_000)
     expect(plans.at(-1)?.outcome.outcome).toBe('published')

@@ -1,6 +1,6 @@
 // From what was observed to what is in force: changes → compile → publish → a plan that the reconcilers read. One turn at
 // a time; changes that come meanwhile cause one more.
-import { partsOfPlace, type Status } from '@smartflow/core/compile/status'
+import { partsOfPlace, placeName, type Status } from '@smartflow/core/compile/status'
 import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
 import type { Resource } from '@smartflow/core/resources/resource'
 import type { SecretValues } from '@smartflow/core/resources/secret'
@@ -9,6 +9,7 @@ import type { Keyring } from '@smartflow/core/snapshot/keyring'
 import { isRecord } from '../api/resource-type.ts'
 import type { PublicationOutcome } from '../apply/publication.ts'
 import type { Observed } from '../watch/observed.ts'
+import { objectId } from '../watch/object-id.ts'
 import { type Parsed, problemText } from '../watch/parsed.ts'
 import type { SecretOwner, SecretReader } from '../watch/secrets.ts'
 import { Compiling } from './compiling.ts'
@@ -51,6 +52,8 @@ export interface Plan {
   readonly secrets: SecretValues
   readonly outcome: PublicationOutcome
 }
+
+type Place = ReturnType<typeof partsOfPlace>
 
 /** What a loop works with. */
 export interface LoopOptions {
@@ -171,6 +174,8 @@ export class Loop {
       this.#say(`nothing is published while the API server does not answer for: ${blind.join(', ')}`)
       return false
     }
+    // What the operator made before names who it was made for; before anything is told, they have to be known.
+    if (this.#plan === undefined && (await this.#lacks(observed.ownersOfChildren()))) return false
     const { resources, invalid, deleting, namespaces } = this.#timed(() => this.#look())
     const unread = this.#unreadKeys(resources)
     if (unread === undefined) return false
@@ -184,9 +189,12 @@ export class Loop {
       }),
     )
     let outcome = await this.#options.publish(compiled, gateway)
-    // The same once more goes through, if a fresh list says so too.
-    if (outcome.outcome === 'held' && (await this.#isConfirmed(outcome, deleting))) {
-      outcome = await this.#options.publish(compiled, gateway)
+    if (outcome.outcome === 'held') {
+      const seen = await this.#secondLook(outcome, deleting, items)
+      // Whatever was compiled from a list that lacks what is there is not to be told either.
+      if (seen === 'wrong') return false
+      // The same once more goes through.
+      if (seen === 'the same') outcome = await this.#options.publish(compiled, gateway)
     }
     if (outcome.outcome === 'stale') {
       fenced(outcome.message)
@@ -208,23 +216,39 @@ export class Loop {
     return outcome.outcome !== 'unavailable' && outcome.outcome !== 'held'
   }
 
-  async #isConfirmed(
-    held: Extract<PublicationOutcome, { message: string }>,
+  /** `wrong`: what was compiled lacks what is there. `unsure`: that may be, and what is in force stays. */
+  async #secondLook(
+    held: Extract<PublicationOutcome, { outcome: 'held' }>,
     deleting: ReadonlySet<string>,
-  ): Promise<boolean> {
+    items: Plan['items'],
+  ): Promise<'the same' | 'unsure' | 'wrong'> {
     const { observed, unconfirmed } = this.#options
     this.#say(held.message)
+    let seen: 'unsure' | 'wrong' = 'unsure'
     try {
-      if (!(await observed.confirm())) {
+      if (await this.#lacks(neededBy(goneOf(held), tenant => namespacesIn(items, tenant)))) seen = 'wrong'
+      else if (held.few) return 'the same'
+      else if (!(await observed.confirm())) {
         this.#say('a fresh list is not what was watched: everything is listed again, and what is published stays')
       } else if (observed.doubtful() && !areMarked(held, deleting)) {
         this.#say('only lists say so, and no watch did: what is published stays until they have said so for a minute')
-      } else return true
+      } else return 'the same'
     } catch (error) {
       this.#say('nothing is removed while the API server does not answer', error)
     }
     unconfirmed()
-    return false
+    return seen
+  }
+
+  /** Whether one of these objects is in no cache though the API server knows it by name; that is said. */
+  async #lacks(ids: Iterable<string>): Promise<boolean> {
+    const found = await this.#options.observed.foundAfterAll(ids)
+    if (found !== undefined) {
+      this.#say(
+        `a list lacks ${found}, which is there: it is listed again, and nothing is published or told until then`,
+      )
+    }
+    return found !== undefined
   }
 
   /** Once, not with every attempt. */
@@ -308,9 +332,40 @@ function keysInForce({ outcome }: Plan): ReadonlySet<string> {
 }
 
 /** Whether all that would go is there and marked as deleted: no list lacks what it tells of. */
-function areMarked({ wanted, inForce }: PublicationOutcome, deleting: ReadonlySet<string>): boolean {
-  const gone = [...inForce.keys()].filter(place => !wanted.has(place)).map(partsOfPlace)
+function areMarked(outcome: PublicationOutcome, deleting: ReadonlySet<string>): boolean {
+  const gone = goneOf(outcome)
   return gone.length > 0 && gone.every(({ kind, name }) => deleting.has(`${kind}/${name}`))
+}
+
+function namespacesIn(items: Plan['items'], tenant: string): readonly string[] {
+  const item = items.get(placeName({ tenant, kind: 'AITenant', name: tenant }))
+  return item?.kind === 'AITenant' ? item.namespaces : []
+}
+
+/** What is in force and would be no more. */
+function goneOf({ wanted, inForce }: PublicationOutcome): readonly Place[] {
+  return [...inForce.keys()].filter(place => !wanted.has(place)).map(partsOfPlace)
+}
+
+/**
+ * Ids of the objects for want of which these may have gone: they themselves, their namespaces, their tenants. A key's name
+ * has its namespace; another's object is in one of the tenant's, and that of a borrowed provider in one of the lender's.
+ */
+function neededBy(gone: readonly Place[], namespacesOf: (tenant: string) => readonly string[]): ReadonlySet<string> {
+  const ids = new Set<string>()
+  for (const { tenant, kind, name } of gone) {
+    ids.add(objectId('AITenant', undefined, tenant))
+    const [namespace, own] = name.split('/')
+    if (own !== undefined) {
+      ids.add(objectId(kind, namespace, own)).add(objectId('Namespace', undefined, namespace ?? ''))
+      continue
+    }
+    const [lender, lent] = name.split(':')
+    const [owner, object] = lent === undefined ? [tenant, name] : [lender ?? '', lent]
+    ids.add(objectId('AITenant', undefined, owner))
+    for (const each of namespacesOf(owner)) ids.add(objectId(kind, each, object))
+  }
+  return ids
 }
 
 function without(statuses: Plan['statuses'], ids: readonly string[]): Plan['statuses'] {

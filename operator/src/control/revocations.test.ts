@@ -27,7 +27,7 @@ test('a key is served until a configuration without it is published', () => {
   expect(revocations.stillServed(ID)).toContain('not published yet')
   const nothing = { wanted: new Map(), inForce: new Map(), version: undefined, evictionProblem: undefined }
   planned({ ...nothing, outcome: 'unavailable', message: 'away' })
-  planned({ ...nothing, outcome: 'held', message: 'too much' })
+  planned({ ...nothing, outcome: 'held', few: false, message: 'too much' })
   expect(revocations.stillServed(ID)).toContain('not published yet')
   planned(published(5))
   expect(revocations.stillServed(ID)).toBeUndefined()

@@ -107,6 +107,23 @@ test('a second look confirms what the caches hold, over several pages, and notic
   expect(await observed.confirm()).toBe(false)
 })
 
+test('what no cache holds is asked for by name, and a kind whose list lacked it is listed again', async () => {
+  api.put(keyObject('app'))
+  await observed.start()
+  expect(await observed.foundAfterAll(['VirtualKey/default/app', 'VirtualKey/default/gone', 'Namespace//gone'])).toBe(
+    undefined,
+  )
+  const asked = api.calls.filter(({ verb }) => verb === 'get').map(({ what }) => what)
+  expect(asked).toEqual(['VirtualKey default/gone', 'Namespace gone'])
+  api.fail('watch', /^VirtualKey$/, 'Transient', 1)
+  api.breakWatches('VirtualKey')
+  await settle()
+  api.put(keyObject('missed'))
+  expect(await observed.foundAfterAll(['VirtualKey/default/missed'])).toBe('VirtualKey default/missed')
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(observed.live('VirtualKey/default/missed')).toBeDefined()
+})
+
 test('endpoints and children are those of the own namespace, and an optional kind may be absent', async () => {
   api.put(liveObject('EndpointSlice', 'here', { namespace: HOME }))
   api.put(liveObject('EndpointSlice', 'there', { namespace: 'elsewhere' }))

@@ -1,7 +1,15 @@
 // Everything the operator watches: our eight kinds, namespaces, the gateway's endpoints, and what it made for tenants.
 import { canonicalJSON } from '@smartflow/core/snapshot/canonical'
 import type { KubeClient } from '../api/client.ts'
-import { type KubeObject, MANAGED_BY, MANAGED_BY_LABEL, type ResourceType, TYPES } from '../api/resource-type.ts'
+import {
+  describeKey,
+  type KubeObject,
+  MANAGED_BY,
+  MANAGED_BY_LABEL,
+  type ResourceType,
+  TYPES,
+} from '../api/resource-type.ts'
+import { foundAfterAll, type Missed } from './absence.ts'
 import { objectId, partsOf } from './object-id.ts'
 import { type Parsed, ParsedObjects } from './parsed.ts'
 import { Reflector, type ReflectorOptions } from './reflector.ts'
@@ -40,7 +48,7 @@ export interface ObservedListener {
 
 /** Where to look. */
 export interface ObservedOptions {
-  readonly client: Pick<KubeClient, 'list' | 'watch'>
+  readonly client: Pick<KubeClient, 'get' | 'list' | 'watch'>
   /** The operator's own: endpoints and children are looked at nowhere else. */
   readonly namespace: string
   readonly listener: ObservedListener
@@ -108,12 +116,34 @@ export class Observed {
   async confirm(): Promise<boolean> {
     let same = true
     for (const type of [...OURS, TYPES.Namespace]) {
-      const reflector = type === TYPES.Namespace ? this.#namespaces : this.#ours.get(type.kind)
+      const reflector = this.#reflectorOf(type.kind)
       if (reflector === undefined || (await this.#holdsSame(type, reflector))) continue
       reflector.listAgain()
       same = false
     }
     return same
+  }
+
+  /**
+   * Asks the API server by name for those of these objects that no cache holds; ids of our kinds and of namespaces. Gives the
+   * first that is there, in words: its kind is listed again. Undefined: all of them are gone.
+   */
+  async foundAfterAll(ids: Iterable<string>): Promise<string | undefined> {
+    const missed: Missed[] = []
+    for (const id of ids) {
+      const { kind, namespace, name } = partsOf(id)
+      const type = [...OURS, TYPES.Namespace].find(each => each.kind === kind)
+      if (type === undefined || this.#reflectorOf(kind)?.get(namespace, name) !== undefined) continue
+      missed.push({ key: { type, namespace, name } })
+    }
+    const found = await foundAfterAll(this.#client, missed)
+    if (found === undefined) return undefined
+    this.#reflectorOf(found.type.kind)?.listAgain()
+    return describeKey(found)
+  }
+
+  #reflectorOf(kind: string): Reflector | undefined {
+    return kind === TYPES.Namespace.kind ? this.#namespaces : this.#ours.get(kind)
   }
 
   /** Whether a list of late, and no event of a watch, said that something of ours is gone: see `Reflector.doubtful`. */
@@ -182,6 +212,18 @@ export class Observed {
   /** What the operator made, of every kind. */
   *children(): Iterable<KubeObject> {
     for (const reflector of this.#children) yield* reflector.list()
+  }
+
+  /** Ids of those that they were made for. */
+  ownersOfChildren(): ReadonlySet<string> {
+    const owners = new Set<string>()
+    for (const { metadata } of this.children()) {
+      for (const { kind, name } of metadata.ownerReferences ?? []) {
+        const type = OURS.find(each => each.kind === kind)
+        if (type !== undefined) owners.add(objectId(kind, type.namespaced ? metadata.namespace : undefined, name))
+      }
+    }
+    return owners
   }
 
   /** One of them, by id. */

@@ -171,6 +171,46 @@ describe('a reflector', () => {
     expect(reflector.doubtful()).toBe(true)
   })
 
+  it('takes no list for one that lacks what is there by name, and asks for nothing else', async () => {
+    for (const name of ['app', 'gone', 'web']) api.put(`${KEYS}/${name}`)
+    await started()
+    const isList: Parameters<typeof api.script>[1] = ({ path, query }) => path === ALL_KEYS && !query.has('watch')
+    const empty = { metadata: { resourceVersion: String(api.resourceVersion + 1) }, items: [] }
+    for (let time = 0; time < 2; time++) api.script({ status: 200, body: empty }, isList)
+    api.expireWatches()
+    api.remove(`${KEYS}/gone`)
+    api.compact()
+    await vi.waitFor(() =>
+      expect(reflector.failing()).toMatch(/a list lacks VirtualKey payments\/(app|web), which is there/),
+    )
+    expect(names()).toEqual(['app', 'gone', 'web'])
+    expect(changes).toEqual([])
+    await vi.waitFor(async () => {
+      await clock.advance(10_000)
+      expect(api.watches).toBe(1)
+    })
+    await watching()
+    expect(changes).toEqual(['deleted gone'])
+    const asked = api.seen.filter(({ path }) => path.startsWith(KEYS)).map(({ path }) => path.slice(KEYS.length + 1))
+    // Twice of all three, then of the one that is gone.
+    expect(asked.toSorted()).toEqual(['app', 'app', 'gone', 'gone', 'gone', 'web', 'web'])
+  })
+
+  it('keeps everything while nobody can be asked about what a list lacks', async () => {
+    api.put(`${KEYS}/app`)
+    await started()
+    api.expireWatches()
+    api.remove(`${KEYS}/app`)
+    api.compact()
+    api.script({ status: 503, body: statusOf(503, 'ServiceUnavailable', 'not now') }, ({ path }) => path !== ALL_KEYS)
+    await vi.waitFor(() => expect(reflector.failing()).toContain('not now'))
+    expect(names()).toEqual(['app'])
+    await vi.waitFor(async () => {
+      await clock.advance(10_000)
+      expect(names()).toEqual([])
+    })
+  })
+
   it('takes no failed list for an empty one', async () => {
     api.put(`${KEYS}/app`)
     await started()

@@ -1,14 +1,15 @@
 // Keeps the objects of one type as the API server has them: a list, then a watch from there, for ever. Handlers are
-// only told which object to look at; a list that failed is never an empty one.
+// only told which object to look at; a list that failed is never an empty one, nor is one that lacks what is there.
 import { ApiError } from '../api/api-error.ts'
 import type { KubeClient, Selection } from '../api/client.ts'
 import { type Clock, systemClock } from '../api/clock.ts'
-import type { KubeObject, ObjectKey, ResourceType } from '../api/resource-type.ts'
+import { describeKey, type KubeObject, type ObjectKey, type ResourceType } from '../api/resource-type.ts'
 import type { WatchEvent } from '../api/watch-stream.ts'
+import { foundAfterAll, type Missed } from './absence.ts'
 import { type Change, ObjectCache } from './object-cache.ts'
 
 export interface ReflectorOptions extends Selection {
-  readonly client: Pick<KubeClient, 'list' | 'watch'>
+  readonly client: Pick<KubeClient, 'get' | 'list' | 'watch'>
   readonly type: ResourceType
   /** A type of somebody else's that may not be installed. */
   readonly optional?: boolean
@@ -99,7 +100,7 @@ export class Reflector {
 
   /**
    * Whether a list of late, and no event of a watch, said that objects are gone; the first list after a start may lack any. A
-   * server in trouble gives lists that lack what is there, and the same once more to whoever asks again at once.
+   * store that was restored, or is being restored, has lists that lack what was there, and knows it by name no more.
    */
   doubtful(): boolean {
     return this.#clock.now() < this.#doubtUntil
@@ -168,6 +169,7 @@ export class Reflector {
       version = page.resourceVersion
       next = page.continue
     } while (next !== undefined)
+    await this.#mustBeGone(items, signal)
     if (signal.aborted) return
     this.#version = version
     this.#relistAt = this.#clock.now() + RELIST_MS * (0.9 + 0.2 * this.#random())
@@ -178,6 +180,23 @@ export class Reflector {
     if (lacks) this.#doubtUntil = this.#clock.now() + DOUBT_MS
     this.#tell(changes, !this.#isSynced)
     this.#nowSynced()
+  }
+
+  /**
+   * What is held and not listed is asked for by name: throws when it is there. Of a selection nothing is asked: who is not
+   * selected any more is still there.
+   */
+  async #mustBeGone(items: readonly KubeObject[], signal: AbortSignal): Promise<void> {
+    const { client, type, labelSelector, fieldSelector } = this.#options
+    if (labelSelector !== undefined || fieldSelector !== undefined) return
+    const listed = new Set(items.map(({ metadata }) => metadata.uid))
+    const missed: Missed[] = []
+    for (const known of this.#cache.values()) {
+      const { namespace, name, uid } = known.metadata
+      if (!listed.has(uid)) missed.push({ key: { type, namespace, name }, uid })
+    }
+    const found = await foundAfterAll(client, missed, { signal })
+    if (found !== undefined) throw new ApiError('Transient', `a list lacks ${describeKey(found)}, which is there`)
   }
 
   async #watch(stopped: AbortSignal): Promise<void> {
@@ -219,6 +238,8 @@ export class Reflector {
     const known = error instanceof ApiError ? error : undefined
     if (known?.reason === 'Expired' || known?.reason === 'NotFound') this.#version = undefined
     if (known?.reason === 'NotFound' && this.#options.optional) return this.#notInstalled()
+    // Somebody asked for a list: that says nothing of the watch, and is asked again every second while it has to be.
+    if (error === undefined && this.#reopen.signal.aborted) return RETRY_MS.least
     if (error === undefined || known?.reason === 'Expired') return this.#nextPause('as usual')
     this.#fail(this.#describe(error))
     return Math.max(this.#nextPause('failed'), known?.retryAfterMs ?? 0)
