@@ -286,6 +286,11 @@ describe('an object that cannot be served as it is says why', () => {
   beforeAll(async () => {
     if (!cluster) return
     await eventually('what is good is Ready', async () => isSaid(await look(GOOD[5] ?? {}), 'Ready', 'True'), 30_000)
+    // The older one wins, and times of creation have whole seconds.
+    const youngest = await Promise.all(
+      GOOD.map(async good => Date.parse((await look(good))?.metadata.creationTimestamp ?? '')),
+    )
+    await eventually('the next second', () => Date.now() >= Math.max(...youngest) + 1_000)
     const label = { metadata: { labels: { fenced: 'yes' } } }
     await cluster.request('PATCH', '/api/v1/namespaces/nobody', { body: label })
     await apply(cluster, {

@@ -194,6 +194,7 @@ export interface Seen {
     readonly resourceVersion: string
     readonly generation: number
     readonly finalizers?: readonly string[]
+    readonly creationTimestamp: string
     readonly deletionTimestamp?: string
   }
   readonly spec: Record<string, unknown>
