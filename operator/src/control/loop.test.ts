@@ -297,33 +297,78 @@ describe('a publication that is held back', () => {
     expect(failures).toEqual([expect.stringContaining(`a list lacks AIGateway ${HOME}/main, which is there`)])
     get.mockResolvedValue(undefined)
     await pass(1_000)
-    expect(plans).toHaveLength(1)
+    expect([compiled, plans]).toEqual([[], []])
+    expect(failures.at(-1)).toContain('no AIGateway is listed')
+    await pass(DOUBT_MS)
+    expect(plans.length).toBeGreaterThan(0)
     get.mockClear()
     await pass(10_000)
     expect(get).not.toHaveBeenCalled()
+  })
+
+  it('is not even tried after a start while no AIGateway is listed though tenants have what one gave them', async () => {
+    const owner = { apiVersion: 'smartflow.dev/v1alpha1', kind: 'AITenant', name: 'acme', uid: 'u' }
+    const child = liveObject('Ingress', 'acme', { namespace: HOME })
+    api.put(liveObject('AITenant', 'acme', { spec: { namespaces: { names: ['a'] } } }))
+    api.put({ ...child, metadata: { ...child.metadata, ownerReferences: [owner] } })
+    await pass(300)
+    await begin()
+    expect([compiled, plans]).toEqual([[], []])
+    const lists = api.calls.filter(({ verb, what }) => verb === 'list' && what === 'AIGateway').length
+    await pass(3_000)
+    expect(api.calls.filter(({ verb, what }) => verb === 'list' && what === 'AIGateway').length).toBeGreaterThan(lists)
+    api.put(liveObject('AIGateway', 'main', { namespace: HOME }))
+    await pass(1_500)
+    expect(gateways.at(-1)).toBe('main')
   })
 
   it('for little goes through at once when it is gone by name too, and not while nobody can be asked', async () => {
     answers = [{ ...HELD, few: true, inForce: new Map([['acme Policy base', 'd']]) }]
     api.fail('get', /AITenant/, 'Transient', 1)
     await begin()
-    expect(plans.map(({ outcome }) => outcome.outcome)).toEqual(['held'])
+    expect([compiled.length, plans]).toEqual([1, []])
     answers = [{ ...HELD, few: true, inForce: new Map([['acme Policy base', 'd']]) }]
     loop.touch()
     await pass(1_000)
     expect(plans.at(-1)?.outcome.outcome).toBe('published')
   })
 
-  it('is told as not confirmed each time, until a fresh list says the same', async () => {
-    await pass(DOUBT_MS)
-    answers = Array.from({ length: 50 }, () => HELD)
+  it('is told to nobody after a start before it was looked at twice, and where objects keep coming that is enough', async () => {
+    answers = Array.from({ length: 4 }, () => ({ ...HELD, few: true }))
     const confirm = vi.spyOn(observed, 'confirm').mockResolvedValue(false)
     await begin()
-    expect(new Set(plans.map(({ outcome }) => outcome.outcome))).toEqual(new Set(['held']))
-    expect([compiled.length, unconfirmed]).toEqual([1, 1])
+    await pass(2_000)
+    expect([plans, confirm.mock.calls.length]).toEqual([[], 3])
+    await pass(1_000)
+    expect(plans.map(({ outcome }) => outcome.outcome)).toEqual(['published'])
+  })
+
+  it('of the default tenant is looked for in every namespace that no other tenant has', async () => {
+    for (const name of ['free', 'taken']) api.put(liveObject('Namespace', name))
+    api.put(liveObject('AITenant', 'acme', { spec: { namespaces: { names: ['taken'] } } }))
+    api.put(liveObject('AIGateway', 'main', { namespace: HOME }))
+    await pass(0)
+    answers = [{ ...HELD, few: true, inForce: new Map([['default Policy base', 'd']]) }]
+    await begin()
+    const asked = api.calls.filter(({ verb }) => verb === 'get').map(({ what }) => what)
+    expect(asked).toContain('Policy free/base')
+    expect(asked).not.toContain('Policy taken/base')
+    expect(plans.map(({ outcome }) => outcome.outcome)).toEqual(['published'])
+  })
+
+  it('is told as not confirmed each time, until a fresh list says the same', async () => {
+    await pass(DOUBT_MS)
+    await begin()
+    const before = compiled.length
+    answers = Array.from({ length: 50 }, () => HELD)
+    const confirm = vi.spyOn(observed, 'confirm').mockResolvedValue(false)
+    loop.touch()
+    await pass(300)
+    expect(plans.map(({ outcome }) => outcome.outcome)).toEqual(['published', 'held'])
+    expect([compiled.length - before, unconfirmed]).toEqual([1, 1])
     confirm.mockRejectedValue(new Error('the API server does not answer'))
     await pass(10_000)
-    expect(unconfirmed).toBe(compiled.length)
+    expect(unconfirmed).toBe(compiled.length - before)
     confirm.mockRestore()
     answers = [HELD]
     await pass(1_100)

@@ -2,6 +2,7 @@
 // a time; changes that come meanwhile cause one more.
 import { partsOfPlace, placeName, type Status } from '@smartflow/core/compile/status'
 import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
+import { DEFAULT_TENANT } from '@smartflow/core/resources/ai-tenant'
 import type { Resource } from '@smartflow/core/resources/resource'
 import type { SecretValues } from '@smartflow/core/resources/secret'
 import type { Compiled, Item } from '@smartflow/core/snapshot/items'
@@ -31,6 +32,9 @@ const REST = { times: 3, mostMs: 1_000 }
 const RETRY_MS = 1_000
 /** Without any change: the store may have lost or rolled back what it had. */
 const LOOK_AGAIN_MS = 5_000
+
+/** Where objects keep coming no two lists are the same: a removal of few is not looked at more often than this. */
+const MOST_LOOKS_AT_FEW = 3
 
 /** The result of one turn. Replaced whole, never changed. */
 export interface Plan {
@@ -89,6 +93,7 @@ export class Loop {
   #plan: Plan | undefined
   #seen: Seen | undefined
   #restUntil = 0
+  #looksAtFew = 0
   /** What the turn under way took of this process, without what it waited for. */
   #workedMs = 0
   #firstChange: number | undefined
@@ -176,6 +181,10 @@ export class Loop {
     }
     // What the operator made before names who it was made for; before anything is told, they have to be known.
     if (this.#plan === undefined && (await this.#lacks(observed.ownersOfChildren()))) return false
+    if (this.#plan === undefined && observed.lacksGateway()) {
+      this.#say('no AIGateway is listed, though tenants have what one gave them: that is believed after a minute')
+      return false
+    }
     const { resources, invalid, deleting, namespaces } = this.#timed(() => this.#look())
     const unread = this.#unreadKeys(resources)
     if (unread === undefined) return false
@@ -190,7 +199,7 @@ export class Loop {
     )
     let outcome = await this.#options.publish(compiled, gateway)
     if (outcome.outcome === 'held') {
-      const seen = await this.#secondLook(outcome, deleting, items)
+      const seen = await this.#secondLook(outcome, deleting, { items, namespaces })
       // Whatever was compiled from a list that lacks what is there is not to be told either.
       if (seen === 'wrong') return false
       // The same once more goes through.
@@ -220,17 +229,19 @@ export class Loop {
   async #secondLook(
     held: Extract<PublicationOutcome, { outcome: 'held' }>,
     deleting: ReadonlySet<string>,
-    items: Plan['items'],
+    compiled: Pick<Plan, 'items'> & Pick<Seen, 'namespaces'>,
   ): Promise<'the same' | 'unsure' | 'wrong'> {
     const { observed, unconfirmed } = this.#options
     this.#say(held.message)
-    let seen: 'unsure' | 'wrong' = 'unsure'
+    // Before anything was told, nothing is until it was looked at twice.
+    let seen: 'unsure' | 'wrong' = this.#plan === undefined ? 'wrong' : 'unsure'
     try {
-      if (await this.#lacks(neededBy(goneOf(held), tenant => namespacesIn(items, tenant)))) seen = 'wrong'
-      else if (held.few) return 'the same'
+      if (await this.#lacks(neededBy(goneOf(held), tenant => namespacesIn(compiled, tenant)))) seen = 'wrong'
+      else if (held.few && this.#looksAtFew++ >= MOST_LOOKS_AT_FEW) return 'the same'
       else if (!(await observed.confirm())) {
         this.#say('a fresh list is not what was watched: everything is listed again, and what is published stays')
-      } else if (observed.doubtful() && !areMarked(held, deleting)) {
+      } else if (!held.few && observed.doubtful() && !areMarked(held, deleting)) {
+        seen = 'unsure'
         this.#say('only lists say so, and no watch did: what is published stays until they have said so for a minute')
       } else return 'the same'
     } catch (error) {
@@ -337,9 +348,16 @@ function areMarked(outcome: PublicationOutcome, deleting: ReadonlySet<string>): 
   return gone.length > 0 && gone.every(({ kind, name }) => deleting.has(`${kind}/${name}`))
 }
 
-function namespacesIn(items: Plan['items'], tenant: string): readonly string[] {
+/** A tenant's namespaces; those of the default tenant are all that no other one has. */
+function namespacesIn(
+  { items, namespaces }: Pick<Plan, 'items'> & Pick<Seen, 'namespaces'>,
+  tenant: string,
+): readonly string[] {
   const item = items.get(placeName({ tenant, kind: 'AITenant', name: tenant }))
-  return item?.kind === 'AITenant' ? item.namespaces : []
+  const own = item?.kind === 'AITenant' ? item.namespaces : []
+  if (tenant !== DEFAULT_TENANT) return own
+  const others = new Set([...items.values()].flatMap(each => (each.kind === 'AITenant' ? each.namespaces : [])))
+  return [...own, ...[...namespaces.keys()].filter(name => !others.has(name))]
 }
 
 /** What is in force and would be no more. */

@@ -17,6 +17,9 @@ import { Reflector, type ReflectorOptions } from './reflector.ts'
 /** Our own kinds. */
 const OURS = Object.values<ResourceType>(TYPES).filter(({ group }) => group === TYPES.AIGateway.group)
 
+/** Objects asked for by name at one time; of more there are samples: so many are held back for a while besides. */
+const MOST_MISSED = 1_000
+
 /** Objects of a page when everything is listed for a second look. */
 const PAGE = 500
 
@@ -136,7 +139,9 @@ export class Observed {
       if (type === undefined || this.#reflectorOf(kind)?.get(namespace, name) !== undefined) continue
       missed.push({ key: { type, namespace, name } })
     }
-    const found = await foundAfterAll(this.#client, missed)
+    const step = Math.ceil(missed.length / MOST_MISSED)
+    const asked = missed.filter((_, at) => at % step === 0)
+    const found = await foundAfterAll(this.#client, asked)
     if (found === undefined) return undefined
     this.#reflectorOf(found.type.kind)?.listAgain()
     return describeKey(found)
@@ -212,6 +217,18 @@ export class Observed {
   /** What the operator made, of every kind. */
   *children(): Iterable<KubeObject> {
     for (const reflector of this.#children) yield* reflector.list()
+  }
+
+  /**
+   * True when no AIGateway is known though tenants have what only one can have given them, and that is of late: AIGateways are
+   * listed again.
+   */
+  lacksGateway(): boolean {
+    const gateways = this.#ours.get('AIGateway')
+    if (gateways === undefined || !gateways.doubtful() || [...gateways.list()].length > 0) return false
+    if ([...this.children()].length === 0) return false
+    gateways.listAgain()
+    return true
   }
 
   /** Ids of those that they were made for. */

@@ -239,16 +239,23 @@ export class Reflector {
     if (known?.reason === 'Expired' || known?.reason === 'NotFound') this.#version = undefined
     if (known?.reason === 'NotFound' && this.#options.optional) return this.#notInstalled()
     // Somebody asked for a list: that says nothing of the watch, and is asked again every second while it has to be.
-    if (error === undefined && this.#reopen.signal.aborted) return RETRY_MS.least
+    if (error === undefined && this.#reopen.signal.aborted) {
+      this.#forgiveAfterGoodWatch()
+      return RETRY_MS.least
+    }
     if (error === undefined || known?.reason === 'Expired') return this.#nextPause('as usual')
     this.#fail(this.#describe(error))
     return Math.max(this.#nextPause('failed'), known?.retryAfterMs ?? 0)
   }
 
   #nextPause(ended: 'as usual' | 'failed'): number {
-    if (this.#openedAt !== undefined && this.#clock.now() - this.#openedAt >= GOOD_WATCH_MS) this.#attempts = 0
+    this.#forgiveAfterGoodWatch()
     const attempt = this.#attempts++
     return ended === 'as usual' && attempt === 0 ? 0 : this.#backoff(attempt)
+  }
+
+  #forgiveAfterGoodWatch(): void {
+    if (this.#openedAt !== undefined && this.#clock.now() - this.#openedAt >= GOOD_WATCH_MS) this.#attempts = 0
   }
 
   /** No such type, so no such objects: nothing that waits for them waits for ever. */
