@@ -128,9 +128,9 @@ describe('whole replies', () => {
 
 describe('streams', () => {
   it('are whole and on time', async () => {
-    const result = await streamLoad(target, { connections: 5, streams: 10, chunks: 12, delay: 2, rampMs: 5 })
+    const result = await streamLoad(target, { connections: 5, streams: 10, chunks: 12, delay: 5, rampMs: 5 })
     expect(result).toMatchObject({ streams: 10, ok: 10, failed: 0, chunks: 120, lost: 0, doubled: 0, outOfOrder: 0 })
-    expect(result.ttftMs?.p50).toBeGreaterThan(0)
+    expect(result.ttftMs?.p50).toBeGreaterThan(1)
     expect(result.transitMs?.n).toBe(120)
     expect(result.transitMs?.max).toBeLessThan(1000)
   })

@@ -32,9 +32,8 @@ export interface PublisherOptions {
 /**
  * What came of it. `unchanged`: the store has this content already. `held`: it would remove more than half of the
  * objects at once, or (`few`) fewer with a writer's first; publish the same again (after a second look at the sources) and
- * it goes through. `stale`: another
- * writer took over; stop publishing. `data` is the configuration in force. `version` and
- * `inForce` of one that is held are what the store has, the digest empty where it has nothing.
+ * it goes through. `stale`: another writer took over; stop publishing. `data` is the configuration in force. `version`
+ * and `inForce` of one that is held are what the store has, the digest empty where it has nothing.
  */
 export type Published =
   | { readonly outcome: 'published' | 'unchanged'; readonly version: Version; readonly data: SnapshotData }

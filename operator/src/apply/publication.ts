@@ -36,8 +36,8 @@ interface Situation {
 
 /**
  * What came of publishing. `held`: a second look at the sources is due, then publish the same again; `few`: only because
- * nothing was published yet since the start. `stale`: another
- * writer took over, this process must end. `unavailable`: the store is away; nothing changed, try again.
+ * nothing was published yet since the start. `stale`: another writer took over, this process must end. `unavailable`:
+ * the store is away; nothing changed, try again.
  */
 export type PublicationOutcome =
   | (Situation & { readonly outcome: 'published' | 'unchanged'; readonly version: Version })

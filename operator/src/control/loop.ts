@@ -1,8 +1,7 @@
 // From what was observed to what is in force: changes → compile → publish → a plan that the reconcilers read. One turn at
 // a time; changes that come meanwhile cause one more.
-import { partsOfPlace, placeName, type Status } from '@smartflow/core/compile/status'
+import { partsOfPlace, type Status } from '@smartflow/core/compile/status'
 import type { AIGateway } from '@smartflow/core/resources/ai-gateway'
-import { DEFAULT_TENANT } from '@smartflow/core/resources/ai-tenant'
 import type { Resource } from '@smartflow/core/resources/resource'
 import type { SecretValues } from '@smartflow/core/resources/secret'
 import type { Compiled, Item } from '@smartflow/core/snapshot/items'
@@ -10,13 +9,13 @@ import type { Keyring } from '@smartflow/core/snapshot/keyring'
 import { isRecord } from '../api/resource-type.ts'
 import type { PublicationOutcome } from '../apply/publication.ts'
 import type { Observed } from '../watch/observed.ts'
-import { objectId } from '../watch/object-id.ts'
 import { type Parsed, problemText } from '../watch/parsed.ts'
 import type { SecretOwner, SecretReader } from '../watch/secrets.ts'
 import { Compiling } from './compiling.ts'
 import { heldTokens } from './held-tokens.ts'
 import { REVOKE_FINALIZER } from './key-annotations.ts'
 import { servable } from './last-resort.ts'
+import { areMarked, neededBy } from './removals.ts'
 import { secretsOf, wantedSecrets } from './wanted-secrets.ts'
 
 /** A turn begins this long after a change, so that a `kubectl apply` of many objects is one turn, … */
@@ -56,8 +55,6 @@ export interface Plan {
   readonly secrets: SecretValues
   readonly outcome: PublicationOutcome
 }
-
-type Place = ReturnType<typeof partsOfPlace>
 
 /** What a loop works with. */
 export interface LoopOptions {
@@ -179,12 +176,7 @@ export class Loop {
       this.#say(`nothing is published while the API server does not answer for: ${blind.join(', ')}`)
       return false
     }
-    // What the operator made before names who it was made for; before anything is told, they have to be known.
-    if (this.#plan === undefined && (await this.#lacks(observed.ownersOfChildren()))) return false
-    if (this.#plan === undefined && observed.lacksGateway()) {
-      this.#say('no AIGateway is listed, though tenants have what one gave them: that is believed after a minute')
-      return false
-    }
+    if (this.#plan === undefined && (await this.#lacksOwners())) return false
     const { resources, invalid, deleting, namespaces } = this.#timed(() => this.#look())
     const unread = this.#unreadKeys(resources)
     if (unread === undefined) return false
@@ -236,7 +228,7 @@ export class Loop {
     // Before anything was told, nothing is until it was looked at twice.
     let seen: 'unsure' | 'wrong' = this.#plan === undefined ? 'wrong' : 'unsure'
     try {
-      if (await this.#lacks(neededBy(goneOf(held), tenant => namespacesIn(compiled, tenant)))) seen = 'wrong'
+      if (await this.#lacks(neededBy(held, compiled))) seen = 'wrong'
       else if (held.few && this.#looksAtFew++ >= MOST_LOOKS_AT_FEW) return 'the same'
       else if (!(await observed.confirm())) {
         this.#say('a fresh list is not what was watched: everything is listed again, and what is published stays')
@@ -249,6 +241,15 @@ export class Loop {
     }
     unconfirmed()
     return seen
+  }
+
+  /** Whether somebody is unknown that the operator made children for before it started: that is said. */
+  async #lacksOwners(): Promise<boolean> {
+    const { observed } = this.#options
+    if (await this.#lacks(observed.ownersOfChildren())) return true
+    if (!observed.lacksGateway()) return false
+    this.#say('no AIGateway is listed, though tenants have what one gave them: that is believed after a minute')
+    return true
   }
 
   /** Whether one of these objects is in no cache though the API server knows it by name; that is said. */
@@ -340,50 +341,6 @@ function isNewKey({ live, resource }: Parsed): boolean {
 function keysInForce({ outcome }: Plan): ReadonlySet<string> {
   const places = [...outcome.inForce.keys()].map(partsOfPlace)
   return new Set(places.flatMap(({ kind, name }) => (kind === 'VirtualKey' ? [name] : [])))
-}
-
-/** Whether all that would go is there and marked as deleted: no list lacks what it tells of. */
-function areMarked(outcome: PublicationOutcome, deleting: ReadonlySet<string>): boolean {
-  const gone = goneOf(outcome)
-  return gone.length > 0 && gone.every(({ kind, name }) => deleting.has(`${kind}/${name}`))
-}
-
-/** A tenant's namespaces; those of the default tenant are all that no other one has. */
-function namespacesIn(
-  { items, namespaces }: Pick<Plan, 'items'> & Pick<Seen, 'namespaces'>,
-  tenant: string,
-): readonly string[] {
-  const item = items.get(placeName({ tenant, kind: 'AITenant', name: tenant }))
-  const own = item?.kind === 'AITenant' ? item.namespaces : []
-  if (tenant !== DEFAULT_TENANT) return own
-  const others = new Set([...items.values()].flatMap(each => (each.kind === 'AITenant' ? each.namespaces : [])))
-  return [...own, ...[...namespaces.keys()].filter(name => !others.has(name))]
-}
-
-/** What is in force and would be no more. */
-function goneOf({ wanted, inForce }: PublicationOutcome): readonly Place[] {
-  return [...inForce.keys()].filter(place => !wanted.has(place)).map(partsOfPlace)
-}
-
-/**
- * Ids of the objects for want of which these may have gone: they themselves, their namespaces, their tenants. A key's name
- * has its namespace; another's object is in one of the tenant's, and that of a borrowed provider in one of the lender's.
- */
-function neededBy(gone: readonly Place[], namespacesOf: (tenant: string) => readonly string[]): ReadonlySet<string> {
-  const ids = new Set<string>()
-  for (const { tenant, kind, name } of gone) {
-    ids.add(objectId('AITenant', undefined, tenant))
-    const [namespace, own] = name.split('/')
-    if (own !== undefined) {
-      ids.add(objectId(kind, namespace, own)).add(objectId('Namespace', undefined, namespace ?? ''))
-      continue
-    }
-    const [lender, lent] = name.split(':')
-    const [owner, object] = lent === undefined ? [tenant, name] : [lender ?? '', lent]
-    ids.add(objectId('AITenant', undefined, owner))
-    for (const each of namespacesOf(owner)) ids.add(objectId(kind, each, object))
-  }
-  return ids
 }
 
 function without(statuses: Plan['statuses'], ids: readonly string[]): Plan['statuses'] {

@@ -17,6 +17,9 @@ import { Reflector, type ReflectorOptions } from './reflector.ts'
 /** Our own kinds. */
 const OURS = Object.values<ResourceType>(TYPES).filter(({ group }) => group === TYPES.AIGateway.group)
 
+/** What is published depends on these. */
+const SOURCES = [...OURS, TYPES.Namespace]
+
 /** Objects asked for by name at one time; of more there are samples: so many are held back for a while besides. */
 const MOST_MISSED = 1_000
 
@@ -118,7 +121,7 @@ export class Observed {
    */
   async confirm(): Promise<boolean> {
     let same = true
-    for (const type of [...OURS, TYPES.Namespace]) {
+    for (const type of SOURCES) {
       const reflector = this.#reflectorOf(type.kind)
       if (reflector === undefined || (await this.#holdsSame(type, reflector))) continue
       reflector.listAgain()
@@ -135,7 +138,7 @@ export class Observed {
     const missed: Missed[] = []
     for (const id of ids) {
       const { kind, namespace, name } = partsOf(id)
-      const type = [...OURS, TYPES.Namespace].find(each => each.kind === kind)
+      const type = SOURCES.find(each => each.kind === kind)
       if (type === undefined || this.#reflectorOf(kind)?.get(namespace, name) !== undefined) continue
       missed.push({ key: { type, namespace, name } })
     }
