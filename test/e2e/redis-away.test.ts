@@ -131,6 +131,8 @@ describe.skipIf(source === undefined)('Redis away (skipped without a Redis of it
       await during()
     } finally {
       await redis.restart()
+      // The test's own connection comes back at its own pace.
+      expect(await look.whenUp(10_000)).toBe(true)
     }
   }
 
