@@ -63,7 +63,14 @@ export function secretObject(name: string, texts: Record<string, string>, given:
 export function published(generation: number, names: Iterable<string> = []): PublicationOutcome {
   const digests = new Map([...names].map(name => [name, `digest of ${name}`]))
   const version = { epoch: 1, generation, digest: `digest ${generation}` }
-  return { outcome: 'published', version, wanted: digests, inForce: digests, evictionProblem: undefined }
+  return {
+    outcome: 'published',
+    version,
+    wanted: digests,
+    inForce: digests,
+    evictionProblem: undefined,
+    upToDate: true,
+  }
 }
 
 /** What else a plan may say. Without `outcome` everything was published as generation 1. */

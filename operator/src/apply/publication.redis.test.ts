@@ -69,6 +69,23 @@ describe.skipIf(url === '')('the operator and its store (skipped without a Redis
     expect(second.inForce).toEqual(first.inForce)
   })
 
+  test('a store that does not answer for once takes nothing back: what is wanted and in force is so still', async () => {
+    let away = false
+    const asks = <T>(ask: () => Promise<T>): Promise<T> => (away ? Promise.reject(new StoreAway('too slow')) : ask())
+    const publication = publicationOf({
+      redis: {
+        send: (command, args) => asks(() => redis.send(command, args)),
+        run: (script, names, args) => asks(() => redis.run(script, names, args)),
+      },
+    })
+    const { version } = await publication.publish(worldOf(1))
+    away = true
+    expect(await publication.publish(worldOf(1))).toMatchObject({ outcome: 'unavailable', upToDate: true, version })
+    expect(await publication.publish(worldOf(2))).toMatchObject({ outcome: 'unavailable', upToDate: false, version })
+    away = false
+    expect(await publication.publish(worldOf(2))).toMatchObject({ outcome: 'published', upToDate: true })
+  })
+
   test('calls that overlap run in turn', async () => {
     const publication = publicationOf()
     const outcomes = await Promise.all([1, 2, 3].map(at => publication.publish(worldOf(at))))

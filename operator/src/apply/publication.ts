@@ -30,6 +30,8 @@ interface Situation {
   readonly inForce: Digests
   /** The version in force; undefined before the first success. */
   readonly version: Version | undefined
+  /** All of what is wanted, settings included, is in force, as far as this process knows. */
+  readonly upToDate: boolean
   /** Why the store may lose configuration by itself; undefined: nothing known. */
   readonly evictionProblem: string | undefined
 }
@@ -138,7 +140,7 @@ export class Publication {
   }
 
   async #publish(compiled: Compiled): Promise<PublicationOutcome> {
-    if (this.#stale !== undefined) return this.#failed('stale', this.#stale, this.#wantedOf(compiled))
+    if (this.#stale !== undefined) return this.#failed('stale', this.#stale, compiled)
     try {
       await this.#check()
       const published = await this.#publisher.publish(compiled)
@@ -146,7 +148,7 @@ export class Publication {
     } catch (error) {
       const answered = error instanceof Error && error.name === 'ReplyError'
       if (!(error instanceof StoreAway) && !answered) throw error
-      return this.#failed('unavailable', error.message, this.#wantedOf(compiled))
+      return this.#failed('unavailable', error.message, compiled)
     }
   }
 
@@ -157,14 +159,14 @@ export class Publication {
         const { outcome, version, data } = published
         this.#version = version
         this.#inForce = digestsOf(data)
-        return { ...this.#situation(this.#inForce), outcome, version }
+        return { ...this.#situation(this.#inForce), upToDate: true, outcome, version }
       }
       case 'held':
         this.#adopt(published)
-        return { ...this.#failed('held', published.message, this.#wantedOf(compiled)), few: published.few }
+        return { ...this.#failed('held', published.message, compiled), few: published.few }
       case 'stale':
         this.#stale = published.message
-        return this.#failed('stale', published.message, this.#wantedOf(compiled))
+        return this.#failed('stale', published.message, compiled)
     }
   }
 
@@ -178,17 +180,15 @@ export class Publication {
   #failed<O extends 'held' | 'stale' | 'unavailable'>(
     outcome: O,
     message: string,
-    wanted: Digests,
+    compiled: Compiled,
   ): Situation & { readonly outcome: O; readonly message: string } {
-    return { ...this.#situation(wanted), outcome, message }
+    const wanted = snapshotData(compiled, 0, 0)
+    const upToDate = wanted.version.digest === this.#version?.digest
+    return { ...this.#situation(digestsOf(wanted)), upToDate, outcome, message }
   }
 
-  #situation(wanted: Digests): Situation {
+  #situation(wanted: Digests): Omit<Situation, 'upToDate'> {
     return { wanted, inForce: this.#inForce, version: this.#version, evictionProblem: this.#evictionProblem }
-  }
-
-  #wantedOf(compiled: Compiled): Digests {
-    return digestsOf(snapshotData(compiled, 0, 0))
   }
 
   async #check(): Promise<void> {

@@ -125,6 +125,7 @@ const NOWHERE = {
   wanted: new Map(),
   inForce: new Map(),
   version: undefined,
+  upToDate: false,
   evictionProblem: undefined,
 } as const satisfies PublicationOutcome
 

@@ -5,7 +5,13 @@ import { gatewayFacts, podCounts } from './gateway-facts.ts'
 import type { PodState } from './rollout.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
-const NOTHING = { wanted: new Map(), inForce: new Map(), version: undefined, evictionProblem: undefined }
+const NOTHING = {
+  wanted: new Map(),
+  inForce: new Map(),
+  version: undefined,
+  evictionProblem: undefined,
+  upToDate: false,
+}
 
 const live = (more: object = {}) => liveObject('AIGateway', 'main', { namespace: HOME, ...more })
 
@@ -64,6 +70,12 @@ test('a publication that is held back is said, and the wanted configuration is t
   expect(said(held)).toContain('PublishHeld True TooMuchRemoved')
   expect(factsOf(held).digest).toEqual({ wanted: 'not in force', inForce: 'digest 1' })
   expect(factsOf(published(1)).digest).toEqual({ wanted: 'digest 1', inForce: 'digest 1' })
+})
+
+test('a store that is away takes nothing back of what is in force', () => {
+  const away = { ...NOTHING, outcome: 'unavailable', message: 'away', version: published(1).version } as const
+  expect(factsOf({ ...away, upToDate: true }).digest).toEqual({ wanted: 'digest 1', inForce: 'digest 1' })
+  expect(factsOf(away).digest).toEqual({ wanted: 'not in force', inForce: 'digest 1' })
 })
 
 test('the deprecated controller is said of the gateway in force, whatever another one says', () => {

@@ -26,12 +26,11 @@ export function gatewayFacts(input: GatewayFactsInput): KindFacts {
   const { plan, accepted } = input
   const { gateway, outcome } = plan
   if (!accepted || gateway === undefined) return NO_FACTS
-  const published = outcome.outcome === 'published' || outcome.outcome === 'unchanged'
   const inForce = outcome.version?.digest
   const legacy = gateway.spec.exposure?.type === 'IngressNginx'
   return {
     newest: true,
-    digest: { wanted: published ? inForce : 'not in force', inForce },
+    digest: { wanted: outcome.upToDate ? inForce : 'not in force', inForce },
     fields: { dataPlane: dataPlaneOf(input), tenants: tenantsOf(plan) },
     conditions: [storeReady(plan), ...held(plan), ...(legacy ? [DEPRECATED_CONTROLLER] : [])],
     amend: status => withMore(status, input),

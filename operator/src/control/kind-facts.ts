@@ -8,7 +8,7 @@ export interface KindFacts {
   readonly fields?: Readonly<Record<string, unknown>>
   /** Where the object's digest is not that of one item. */
   readonly digest?: StatusInput['digest']
-  /** `config` is the newest configuration, not the first that carried the object. */
+  /** `config` is the configuration in force, not the first that carried the object as it is now. */
   readonly newest?: boolean
   readonly expiresAt?: number | undefined
   /** When something of it changes by itself. */

@@ -13,7 +13,13 @@ import { Loop, type Plan } from './loop.ts'
 const TOKEN = 'sk-sf-' + '0'.repeat(48)
 /** What only a list says to be gone is doubted for this long; so is all that a first list lacks. */
 const DOUBT_MS = 60_000
-const NOT_PUBLISHED = { wanted: new Map(), inForce: new Map(), version: undefined, evictionProblem: undefined }
+const NOT_PUBLISHED = {
+  wanted: new Map(),
+  inForce: new Map(),
+  version: undefined,
+  evictionProblem: undefined,
+  upToDate: false,
+}
 const HELD = {
   ...NOT_PUBLISHED,
   outcome: 'held',

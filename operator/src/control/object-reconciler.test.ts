@@ -311,6 +311,21 @@ describe('the gateway and its tenants', () => {
     expect(status('AITenant acme')).toMatchObject({ keys: 2 })
   })
 
+  it('of the gateway tells what is in force while something else waits, for an operator that starts meanwhile', async () => {
+    await put(liveObject('AIGateway', 'main', { namespace: HOME }))
+    for (const outcome of ['published', 'unavailable'] as const) {
+      const now = published(3, ['default AITenant default'])
+      planned(outcome === 'published' ? now : { ...now, outcome, upToDate: false, message: 'away' })
+      rollout = { ...rollout, pods: [pod('a', 3)] }
+      await vi.advanceTimersByTimeAsync(2_000)
+      await reconcile(`AIGateway/${HOME}/main`)
+      expect(status(`AIGateway ${HOME}/main`)).toMatchObject({
+        config: { epoch: 1, generation: 3, digest: 'digest 3' },
+      })
+    }
+    expect(conditionsOf(`AIGateway ${HOME}/main`)).toMatchObject({ Programmed: 'False/Pending' })
+  })
+
   it('of which only the one in force has facts', async () => {
     await put(liveObject('AIGateway', 'main', { namespace: 'elsewhere' }))
     planned(published(1))

@@ -25,7 +25,13 @@ beforeEach(() => {
 
 test('a key is served until a configuration without it is published', () => {
   expect(revocations.stillServed(ID)).toContain('not published yet')
-  const nothing = { wanted: new Map(), inForce: new Map(), version: undefined, evictionProblem: undefined }
+  const nothing = {
+    wanted: new Map(),
+    inForce: new Map(),
+    version: undefined,
+    evictionProblem: undefined,
+    upToDate: false,
+  }
   planned({ ...nothing, outcome: 'unavailable', message: 'away' })
   planned({ ...nothing, outcome: 'held', few: false, message: 'too much' })
   expect(revocations.stillServed(ID)).toContain('not published yet')

@@ -100,18 +100,47 @@ test('an acknowledgement that grows too old is a change', async () => {
   expect(changes).toBe(2)
 })
 
-test('while the store is away what was known is shown, and that it is away', async () => {
+test('while the store is away what was known is shown, and soon that it is away', async () => {
   rollout.start()
   await pass(30)
   away = true
   await pass(2_100)
-  expect(rollout.state()).toMatchObject({ store: 'away', pods: [{ ack: { generation: 3 } }, { name: 'b' }] })
+  const before = { pods: [{ ack: { generation: 3 } }, { name: 'b' }] }
+  expect(rollout.state()).toMatchObject({ store: 'up', ...before })
+  expect([changes, failures]).toEqual([1, 1])
+  await pass(5_000)
+  expect(rollout.state()).toMatchObject({ store: 'away', ...before })
   await pass(10_000)
   expect([changes, failures]).toEqual([2, 1])
   away = false
+  await pass(300)
+  expect(rollout.state().store).toBe('up')
+  expect(changes).toBe(3)
   known = false
   await pass(2_100)
   expect(rollout.state().store).toBe('away')
+})
+
+test('a reading that fails is made again soon, and nobody notices', async () => {
+  rollout.start()
+  await pass(30)
+  away = true
+  await pass(2_000)
+  away = false
+  said('a', { gen: '4' })
+  await pass(300)
+  expect(rollout.state()).toMatchObject({ store: 'up', pods: [{ ack: { generation: 4 } }, {}] })
+  expect([changes, failures]).toEqual([2, 1])
+})
+
+test('a pod that comes while acknowledgements cannot be read is not called behind', async () => {
+  rollout.start()
+  await pass(30)
+  away = true
+  slices = [slice({ name: 'a', ready: true }, { name: 'c', ready: true })]
+  rollout.touch()
+  await pass(30)
+  expect(rollout.state()).toMatchObject({ store: 'away', pods: [{ ack: { generation: 3 } }, { ack: undefined }] })
 })
 
 test('hints are gathered, and hints that never end do not keep it from reading', async () => {

@@ -5,6 +5,10 @@ import { type GatewayPod, podsOf } from '../watch/pods.ts'
 
 /** Without a hint from a pod. */
 const POLL_MS = 2_000
+/** After a reading that failed. */
+const RETRY_MS = 250
+/** One slow reply, or a primary that changes, is not worth a new status of every object. */
+const AWAY_MS = 5_000
 /** Hints come from many pods at once. */
 const GATHER_MS = 25
 
@@ -13,7 +17,7 @@ export interface PodState extends GatewayPod {
   readonly ack: Ack | undefined
 }
 
-/** What is known of the pods. `store: 'away'`: acknowledgements could not be read, those of before are shown. */
+/** What is known of the pods. `store: 'away'`: acknowledgements cannot be read for some seconds, those of before are shown. */
 export interface RolloutState {
   readonly pods: readonly PodState[]
   readonly store: 'up' | 'away'
@@ -44,7 +48,7 @@ export class Rollout {
   #timer: NodeJS.Timeout | undefined
   #reading: Promise<void> | undefined
   #again = false
-  #failing = false
+  #failingSince: number | undefined
   #gathering = false
   #stopped = true
 
@@ -99,7 +103,9 @@ export class Rollout {
       this.#gathering = false
       this.#reading = this.#read().finally(() => {
         this.#reading = undefined
-        if (!this.#stopped) this.#schedule(this.#again ? GATHER_MS : POLL_MS)
+        if (this.#stopped) return
+        const next = this.#failingSince === undefined ? POLL_MS : RETRY_MS
+        this.#schedule(this.#again ? GATHER_MS : next)
       })
     }, ms)
   }
@@ -116,12 +122,11 @@ export class Rollout {
         pods: pods.map(pod => ({ ...pod, ack: said?.get(pod.uid) })),
         store: said === undefined ? 'away' : 'up',
       }
-      this.#failing = false
+      this.#failingSince = undefined
     } catch (error) {
-      if (!this.#failing) failed("the pods' acknowledgements could not be read; trying again", error)
-      this.#failing = true
-      const before = new Map(this.#state.pods.map(({ uid, ack }) => [uid, ack]))
-      state = { pods: pods.map(pod => ({ ...pod, ack: before.get(pod.uid) })), store: 'away' }
+      if (this.#failingSince === undefined) failed("the pods' acknowledgements could not be read; trying again", error)
+      this.#failingSince ??= this.#options.now()
+      state = this.#unread(pods, this.#failingSince)
     }
     this.#state = state
     this.#asked = service
@@ -130,6 +135,14 @@ export class Rollout {
     if (signature === this.#signature) return
     this.#signature = signature
     changed()
+  }
+
+  /** What was known of these pods before. Of one that is new nothing can be said. */
+  #unread(pods: readonly GatewayPod[], since: number): RolloutState {
+    const before = new Map(this.#state.pods.map(({ uid, ack }) => [uid, ack]))
+    const isKnown = pods.every(({ uid }) => before.has(uid))
+    const stillUp = this.#state.store === 'up' && isKnown && this.#options.now() - since < AWAY_MS
+    return { pods: pods.map(pod => ({ ...pod, ack: before.get(pod.uid) })), store: stillUp ? 'up' : 'away' }
   }
 }
 

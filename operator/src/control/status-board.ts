@@ -119,7 +119,7 @@ export class StatusBoard {
       ...this.#groundOf(plan),
       kind: live.kind,
       generation: live.metadata.generation ?? 0,
-      previous: facts.newest === true && isRecord(live.status) ? { ...live.status, config: undefined } : live.status,
+      previous: facts.newest === true ? asNewest(live.status, plan) : live.status,
       compiled,
       invalid,
       digest: facts.digest ?? digestOf(plan, compiled?.item),
@@ -238,6 +238,11 @@ function knows({ statuses, invalid }: Plan, id: string, { live, problems }: Pars
   if (problem !== undefined) return problem === problemText(problems)
   const compiled = statuses.get(id)
   return compiled !== undefined && compiled.uid === live.metadata.uid
+}
+
+/** What is in force is told even while something else is wanted: an operator that starts later must not publish below it. */
+function asNewest(status: unknown, { outcome: { version } }: Plan): unknown {
+  return isRecord(status) && version !== undefined ? { ...status, config: version } : status
 }
 
 function digestOf({ outcome }: Plan, item: Status['item']): StatusInput['digest'] {

@@ -83,7 +83,7 @@ function plan(generation: number, digest: string): Plan {
     items: new Map(),
     secrets: new Map(),
     gateway: undefined,
-    outcome: { outcome: 'published', version, inForce, wanted: inForce, evictionProblem: undefined },
+    outcome: { outcome: 'published', version, inForce, wanted: inForce, evictionProblem: undefined, upToDate: true },
   }
 }
 

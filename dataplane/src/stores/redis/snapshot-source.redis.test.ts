@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vitest'
 import type { Compiled, Item } from '@smartflow/core/snapshot/items'
 import { Keyring } from '@smartflow/core/snapshot/keyring'
 import { configKeys } from '@smartflow/core/snapshot/keys'
@@ -12,8 +12,9 @@ import { newSigningKeys, signerOf, verifierOf } from '@smartflow/core/snapshot/s
 import { RedisConfigStore } from '@smartflow/core/snapshot/redis-config-store'
 import { SNAPSHOT_SCHEMA } from '@smartflow/core/snapshot/snapshot-data'
 import { Acknowledgement } from './acknowledgement.ts'
-import { openRedis, type RedisConnection } from './connection.ts'
+import { openRedis, type RedisConnection, StoreAway } from './connection.ts'
 import { RedisSnapshotSource, type SnapshotSourceOptions } from './snapshot-source.ts'
+import { subscribe } from './subscriber.ts'
 import { longestTurn } from './test-longest-turn.ts'
 import { openTestProxy, type TestProxy } from './test-proxy.ts'
 
@@ -136,6 +137,46 @@ describe.skipIf(url === '')('the configuration as a process follows it (skipped 
     await expect.poll(() => keysOf(source)).toEqual(['a', 'b'])
     expect(before?.tenant(tenant)?.keys.size).toBe(1)
     expect(source.problem()).toBeUndefined()
+  })
+
+  test('a look that the store did not answer in time is made again at once, and so is an acknowledgement', async () => {
+    await publish('a')
+    const late = new StoreAway('the store did not answer in time', { sent: true })
+    const reader = new RedisConfigStore({ redis: through, gateway })
+    const said = acknowledgement()
+    const source = open({ pollMs: 60_000, reader, acknowledgement: said })
+    await source.start()
+    await expect.poll(acknowledged).toMatchObject({ gen: '1' })
+    const looks = vi.spyOn(reader, 'head').mockRejectedValueOnce(late).mockRejectedValueOnce(late)
+    const tells = vi.spyOn(said, 'tell').mockRejectedValueOnce(late)
+    await publish('a', 'b')
+    await expect.poll(acknowledged, { timeout: 10_000 }).toMatchObject({ gen: '2', problem: '' })
+    expect(keysOf(source)).toEqual(['a', 'b'])
+    expect(looks.mock.calls.length).toBeGreaterThanOrEqual(3)
+    expect(tells.mock.calls.length).toBeGreaterThanOrEqual(2)
+  })
+
+  test('a hint that it may hear comes when it does hear, so that nothing published falls in between', async () => {
+    const channel = configKeys.notify(gateway)
+    const listeners: unknown[] = []
+    let asking = Promise.resolve()
+    const hinted = async (): Promise<void> => void listeners.push(await direct.send('pubsub', ['numsub', channel]))
+    const forget = subscribe(proxy.url, channel, () => void (asking = hinted()))
+    try {
+      await expect.poll(() => listeners).toEqual([[channel, 1]])
+      proxy.set('cut')
+      await expect.poll(async () => direct.send('pubsub', ['numsub', channel])).toEqual([channel, 0])
+      proxy.set('through')
+      await expect
+        .poll(() => listeners, { timeout: 5_000 })
+        .toEqual([
+          [channel, 1],
+          [channel, 1],
+        ])
+    } finally {
+      forget()
+      await asking
+    }
   })
 
   test('waits for a first configuration and says so', async () => {

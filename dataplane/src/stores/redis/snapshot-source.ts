@@ -14,6 +14,8 @@ import { subscribe } from './subscriber.ts'
 
 /** The head is asked for this often whatever was notified: PUBLISH is only a hint. */
 const POLL_MS = 5_000
+/** A look that the store did not answer is made again after this, then twice that, at most the time of a poll. */
+const RETRY_MS = 100
 
 /** Where from, whom to trust, where to remember. */
 export interface SnapshotSourceOptions {
@@ -48,6 +50,8 @@ export class RedisSnapshotSource implements SnapshotSource {
   #again = false
   #stopped = false
   #timer: NodeJS.Timeout | undefined
+  #retry: NodeJS.Timeout | undefined
+  #unanswered = 0
   #forget: (() => void)[] = []
 
   constructor(options: SnapshotSourceOptions) {
@@ -76,6 +80,7 @@ export class RedisSnapshotSource implements SnapshotSource {
   async stop(): Promise<void> {
     this.#stopped = true
     clearInterval(this.#timer)
+    clearTimeout(this.#retry)
     for (const forget of this.#forget) forget()
     await this.#looking
     await this.#options.acknowledgement.withdraw().catch(() => {}) // it expires by itself
@@ -89,20 +94,36 @@ export class RedisSnapshotSource implements SnapshotSource {
       this.#again = true
       return
     }
-    this.#looking = this.#follow().finally(() => {
-      this.#looking = undefined
-      if (!this.#again) return
-      this.#again = false
-      this.#look()
-    })
+    clearTimeout(this.#retry)
+    this.#looking = this.#follow()
+      .then(answered => this.#lookAfter(answered))
+      .finally(() => {
+        this.#looking = undefined
+        if (!this.#again) return
+        this.#again = false
+        this.#look()
+      })
   }
 
-  async #follow(): Promise<void> {
+  /** One command that took too long must not keep a change, a revoked key maybe, from this process until the next poll. */
+  #lookAfter(answered: boolean): void {
+    this.#unanswered = answered ? 0 : this.#unanswered + 1
+    if (answered || this.#stopped) return
+    const { pollMs = POLL_MS } = this.#options
+    this.#retry = setTimeout(() => this.#look(), Math.min(RETRY_MS * 2 ** (this.#unanswered - 1), pollMs))
+  }
+
+  /** False: the store did not answer, or did not take what it was told. */
+  async #follow(): Promise<boolean> {
     const away = await this.#takeNewer()
     this.#looked = true
     if (this.#view !== undefined) this.#first.resolve()
-    if (away) return // its absence is shown by its own gauge; what was wrong before still is
-    await this.#options.acknowledgement.tell(this.#data?.version, this.#problem).catch(() => undefined) // next look
+    if (away) return false // its absence is shown by its own gauge; what was wrong before still is
+    const told = this.#options.acknowledgement.tell(this.#data?.version, this.#problem)
+    return told.then(
+      () => true,
+      () => false,
+    )
   }
 
   /** True when the store is away. */
