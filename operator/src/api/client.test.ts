@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FakeKubeApi, statusOf } from '../../../test/operator/fake-kube-api.ts'
+import { waitFor } from '../../../test/wait-for.ts'
 import { ApiError } from './api-error.ts'
 import { KubeClient } from './client.ts'
 import { ClusterAccess } from './kube-config.ts'
@@ -102,7 +103,7 @@ describe('calls to the API server', () => {
     const watching = failure(
       collect(client.watch(TYPES.VirtualKey, { resourceVersion: '100', timeoutSeconds: 60, signal })),
     )
-    await vi.waitFor(() => expect(api.watches).toBe(1))
+    await waitFor(() => expect(api.watches).toBe(1))
     for (let call = 0; call < 2; call++) {
       api.script('hang')
       await failure(client.get(KEY, { timeoutMs: 30 }))
@@ -163,7 +164,7 @@ describe('a watch', () => {
 
   it('gives events in order and ends when the server ends it', async () => {
     const watching = collect(client.watch(TYPES.VirtualKey, options))
-    await vi.waitFor(() => expect(api.watches).toBe(1))
+    await waitFor(() => expect(api.watches).toBe(1))
     api.put(`${KEYS}/app`)
     api.put(`${KEYS}/app`, { spec: 1 })
     api.bookmark()
@@ -180,7 +181,7 @@ describe('a watch', () => {
     ['an ERROR event', () => api.expireWatches(), 'Expired'],
   ])('fails with %s', async (_what, happen, reason) => {
     const watching = failure(collect(client.watch(TYPES.VirtualKey, options)))
-    await vi.waitFor(() => expect(api.watches).toBe(1))
+    await waitFor(() => expect(api.watches).toBe(1))
     happen()
     expect(await watching).toMatchObject({ reason })
   })
@@ -196,15 +197,15 @@ describe('a watch', () => {
     expect(await failure(collect(client.watch(TYPES.VirtualKey, { ...options, idleMs: 30 })))).toMatchObject({
       reason: 'Timeout',
     })
-    await vi.waitFor(() => expect(api.watches).toBe(0))
+    await waitFor(() => expect(api.watches).toBe(0))
   })
 
   it('ends without an error when it is given up, and leaves nothing open', async () => {
     const given = new AbortController()
     const watching = collect(client.watch(TYPES.VirtualKey, { ...options, signal: given.signal }))
-    await vi.waitFor(() => expect(api.watches).toBe(1))
+    await waitFor(() => expect(api.watches).toBe(1))
     given.abort()
     expect(await watching).toEqual([])
-    await vi.waitFor(() => expect(api.watches).toBe(0))
+    await waitFor(() => expect(api.watches).toBe(0))
   })
 })

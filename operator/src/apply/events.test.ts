@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FakeKubeApi, statusOf } from '../../../test/operator/fake-kube-api.ts'
 import { TestClock } from '../../../test/operator/test-clock.ts'
+import { waitFor } from '../../../test/wait-for.ts'
 import { KubeClient } from '../api/client.ts'
 import { ClusterAccess } from '../api/kube-config.ts'
 import type { KubeObject } from '../api/resource-type.ts'
@@ -92,10 +93,10 @@ describe('events', () => {
     for (let index = 0; index < 300; index++) events.emit(object(`app-${index}`, 'payments'), NOTE)
     expect(problems).toHaveLength(100)
     expect(problems[0]).toContain('dropped')
-    await vi.waitFor(() => expect(api.seen).toHaveLength(25))
-    await vi.waitFor(() => expect(clock.slept).toEqual([500]))
+    await waitFor(() => expect(api.seen).toHaveLength(25))
+    await waitFor(() => expect(clock.slept).toEqual([500]))
     await clock.advance(500)
-    await vi.waitFor(() => expect(api.seen).toHaveLength(26))
+    await waitFor(() => expect(api.seen).toHaveLength(26))
   })
 
   it('do no harm when they cannot be written', async () => {

@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FakeKubeApi } from '../../../test/operator/fake-kube-api.ts'
 import { TestClock } from '../../../test/operator/test-clock.ts'
+import { waitFor } from '../../../test/wait-for.ts'
 import { KubeClient } from '../api/client.ts'
 import { ClusterAccess } from '../api/kube-config.ts'
 import { LeaderElection, microTime } from './lease.ts'
@@ -57,14 +58,14 @@ async function pass(ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 500) {
     await clock.advance(500)
     // Whoever asked the server has its answer before time goes on.
-    await vi.waitFor(() => expect(clock.sleeping).toBe(electors.length))
+    await waitFor(() => expect(clock.sleeping).toBe(electors.length))
   }
 }
 
 describe('leader election', () => {
   it('makes the Lease, with times as the API server takes them, and renews it every two seconds', async () => {
     const elector = stand('one')
-    await vi.waitFor(() => expect(told).toEqual(['one leads']))
+    await waitFor(() => expect(told).toEqual(['one leads']))
     expect(elector.isLeader()).toBe(true)
     expect(spec()).toMatchObject({ holderIdentity: 'one', leaseDurationSeconds: 15, leaseTransitions: 0 })
     const { acquireTime, renewTime } = spec()
@@ -77,9 +78,9 @@ describe('leader election', () => {
 
   it('lets one of two lead, and the other at once when the first gives the Lease back', async () => {
     const one = stand('one')
-    await vi.waitFor(() => expect(told).toEqual(['one leads']))
+    await waitFor(() => expect(told).toEqual(['one leads']))
     const two = stand('two')
-    await vi.waitFor(() => expect(two.leader()).toBe('one'))
+    await waitFor(() => expect(two.leader()).toBe('one'))
     await pass(60_000)
     expect(told).toEqual(['one leads'])
     await one.stop()
@@ -102,7 +103,7 @@ describe('leader election', () => {
       },
     })
     const one = stand('one')
-    await vi.waitFor(() => expect(one.leader()).toBe('dead'))
+    await waitFor(() => expect(one.leader()).toBe('dead'))
     await pass(14_000)
     expect(told).toEqual([])
     await pass(2_500)
@@ -112,10 +113,10 @@ describe('leader election', () => {
 
   it('stops before anyone else may begin when it cannot renew', async () => {
     const one = stand('one')
-    await vi.waitFor(() => expect(told).toEqual(['one leads']))
+    await waitFor(() => expect(told).toEqual(['one leads']))
     const begin = clock.now()
     for (let time = 0; time < 20; time++) api.script({ status: 503 })
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       await clock.advance(500)
       expect(told).toContain('one ends')
     })
@@ -128,7 +129,7 @@ describe('leader election', () => {
 
   it('is no leader any more once the lease is overdue, before it notices', async () => {
     const one = stand('one')
-    await vi.waitFor(() => expect(told).toEqual(['one leads']))
+    await waitFor(() => expect(told).toEqual(['one leads']))
     api.script('hang')
     await clock.advance(11_000)
     expect(told).toEqual(['one leads'])
@@ -138,9 +139,9 @@ describe('leader election', () => {
 
   it('gives way when another wrote the Lease, and does not take it back', async () => {
     stand('one')
-    await vi.waitFor(() => expect(told).toEqual(['one leads']))
+    await waitFor(() => expect(told).toEqual(['one leads']))
     api.put(LEASE, { spec: { ...spec(), holderIdentity: 'two' } })
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       await clock.advance(2_000)
       expect(told).toEqual(['one leads', 'one ends', 'one lost: the lease went to two'])
     })
@@ -151,8 +152,8 @@ describe('leader election', () => {
   it('lets only one win when two find the Lease free at once', async () => {
     api.put(LEASE, { spec: { holderIdentity: '', leaseDurationSeconds: 1, leaseTransitions: 3 } })
     const all = ['one', 'two', 'three'].map(identity => stand(identity))
-    await vi.waitFor(() => expect(told).toHaveLength(1))
-    await vi.waitFor(() => expect(clock.sleeping).toBe(3))
+    await waitFor(() => expect(told).toHaveLength(1))
+    await waitFor(() => expect(clock.sleeping).toBe(3))
     expect(all.filter(elector => elector.isLeader())).toHaveLength(1)
     expect(spec()['leaseTransitions']).toBe(4)
   })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { TestClock } from '../../../test/operator/test-clock.ts'
+import { waitFor } from '../../../test/wait-for.ts'
 import { WorkQueue } from './queue.ts'
 
 const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
@@ -18,7 +19,7 @@ describe('the work queue', () => {
     const seen: string[] = []
     for (const key of ['a', 'b', 'a', 'a']) queue.add(key)
     void queue.run(1, async key => void seen.push(key))
-    await vi.waitFor(() => expect(seen).toEqual(['a', 'b']))
+    await waitFor(() => expect(seen).toEqual(['a', 'b']))
     await queue.drain()
     expect(seen).toEqual(['a', 'b'])
   })
@@ -32,7 +33,7 @@ describe('the work queue', () => {
     queue.add('new', { priority: 'background' })
     expect(queue.depth).toBe(4)
     void queue.run(1, async key => void seen.push(key))
-    await vi.waitFor(() => expect(seen).toEqual(['new', 'old-3', 'old-1', 'old-2']))
+    await waitFor(() => expect(seen).toEqual(['new', 'old-3', 'old-1', 'old-2']))
     await queue.drain()
   })
 
@@ -45,7 +46,7 @@ describe('the work queue', () => {
       if (fails-- > 0) throw new Error('not yet')
     })
     queue.add('a')
-    await vi.waitFor(() => expect(errors).toHaveLength(1))
+    await waitFor(() => expect(errors).toHaveLength(1))
     await clock.advance(60 * 60_000)
     expect(handled).toBe(14)
     expect(clock.slept.slice(0, 3)).toEqual([200, 400, 800])
@@ -53,7 +54,7 @@ describe('the work queue', () => {
     fails = 1
     clock.slept.length = 0
     queue.add('a')
-    await vi.waitFor(() => expect(clock.slept).toEqual([200]))
+    await waitFor(() => expect(clock.slept).toEqual([200]))
     expect(errors.at(-1)).toBe('a 1 not yet')
     await queue.drain()
   })
@@ -67,7 +68,7 @@ describe('the work queue', () => {
       return times.length === 1 ? { requeueAfterMs: 5_000 } : undefined
     })
     queue.add('a')
-    await vi.waitFor(() => expect(times).toHaveLength(1))
+    await waitFor(() => expect(times).toHaveLength(1))
     await settle()
     queue.addAfter('a', 9_000)
     queue.addAfter('a', 3_000)
@@ -81,7 +82,7 @@ describe('the work queue', () => {
     let handled = 0
     void queue.run(4, async () => void handled++)
     for (let key = 0; key < 3_000; key++) queue.add(`key-${key}`)
-    await vi.waitFor(() => expect(handled).toBe(1_000))
+    await waitFor(() => expect(handled).toBe(1_000))
     await settle()
     expect(handled).toBe(1_000)
     await clock.advance(2_000)
@@ -101,7 +102,7 @@ describe('the work queue', () => {
     queue.add('a')
     queue.add('b')
     queue.addAfter('c', 1_000)
-    await vi.waitFor(() => expect(seen).toEqual(['begin a']))
+    await waitFor(() => expect(seen).toEqual(['begin a']))
     await queue.drain()
     await running
     queue.add('d')
@@ -127,7 +128,7 @@ describe('the work queue', () => {
       await clock.sleep(3_000, signal)
       throw new Error('no')
     })
-    await vi.waitFor(() => expect(clock.sleeping).toBe(1))
+    await waitFor(() => expect(clock.sleeping).toBe(1))
     expect(queue.unfinished()).toEqual([0])
     await clock.advance(3_000)
     await queue.drain()

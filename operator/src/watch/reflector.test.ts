@@ -1,7 +1,8 @@
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FakeKubeApi, statusOf } from '../../../test/operator/fake-kube-api.ts'
 import { TestClock } from '../../../test/operator/test-clock.ts'
+import { waitFor } from '../../../test/wait-for.ts'
 import { KubeClient } from '../api/client.ts'
 import { ClusterAccess } from '../api/kube-config.ts'
 import { type KubeObject, TYPES } from '../api/resource-type.ts'
@@ -56,8 +57,8 @@ async function started(options: Partial<ReflectorOptions> = {}): Promise<void> {
 }
 
 async function watching(): Promise<void> {
-  await vi.waitFor(() => expect(api.watches).toBe(1))
-  await vi.waitFor(() => expect(reflector.failing()).toBeUndefined())
+  await waitFor(() => expect(api.watches).toBe(1))
+  await waitFor(() => expect(reflector.failing()).toBeUndefined())
 }
 
 const lists = (): number => api.seen.filter(({ query }) => !query.has('watch')).length
@@ -73,7 +74,7 @@ describe('a reflector', () => {
     api.put(`${KEYS}/new`)
     api.put(`${KEYS}/new`, { spec: { team: 'blue' } })
     api.remove(`${KEYS}/old`)
-    await vi.waitFor(() => expect(changes).toEqual(['added new', 'changed new', 'deleted old']))
+    await waitFor(() => expect(changes).toEqual(['added new', 'changed new', 'deleted old']))
     expect(reflector.get('payments', 'new')?.spec).toEqual({ team: 'blue' })
     expect(reflector.get('payments', 'old')).toBeUndefined()
     expect(api.seen.at(-1)?.path).toBe(ALL_KEYS)
@@ -104,9 +105,9 @@ describe('a reflector', () => {
     const version = api.resourceVersion
     await clock.advance(6_000)
     api.endWatches(how)
-    await vi.waitFor(() => expect(api.watches).toBe(0))
+    await waitFor(() => expect(api.watches).toBe(0))
     api.put(`${KEYS}/new`)
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       await clock.advance(1_200)
       expect(changes).toEqual(['added new'])
     })
@@ -141,7 +142,7 @@ describe('a reflector', () => {
     silently(() => api.put(`${KEYS}/changed`, { spec: 1 }))
     silently(() => api.put(`${KEYS}/new`))
     api.compact()
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       await clock.advance(1_000)
       expect(changes).toHaveLength(5)
     })
@@ -159,12 +160,12 @@ describe('a reflector', () => {
     await clock.advance(DOUBT_MS)
     expect(reflector.doubtful()).toBe(false)
     api.remove(`${KEYS}/app`)
-    await vi.waitFor(() => expect(names()).toEqual(['web']))
+    await waitFor(() => expect(names()).toEqual(['web']))
     expect(reflector.doubtful()).toBe(false)
     api.expireWatches()
     api.remove(`${KEYS}/web`)
     api.compact()
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       await clock.advance(1_000)
       expect(names()).toEqual([])
     })
@@ -180,12 +181,12 @@ describe('a reflector', () => {
     api.expireWatches()
     api.remove(`${KEYS}/gone`)
     api.compact()
-    await vi.waitFor(() =>
+    await waitFor(() =>
       expect(reflector.failing()).toMatch(/a list lacks VirtualKey payments\/(app|web), which is there/),
     )
     expect(names()).toEqual(['app', 'gone', 'web'])
     expect(changes).toEqual([])
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       await clock.advance(10_000)
       expect(api.watches).toBe(1)
     })
@@ -203,9 +204,9 @@ describe('a reflector', () => {
     api.remove(`${KEYS}/app`)
     api.compact()
     api.script({ status: 503, body: statusOf(503, 'ServiceUnavailable', 'not now') }, ({ path }) => path !== ALL_KEYS)
-    await vi.waitFor(() => expect(reflector.failing()).toContain('not now'))
+    await waitFor(() => expect(reflector.failing()).toContain('not now'))
     expect(names()).toEqual(['app'])
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       await clock.advance(10_000)
       expect(names()).toEqual([])
     })
@@ -218,9 +219,9 @@ describe('a reflector', () => {
     const fails = { status: 503, body: statusOf(503, 'ServiceUnavailable', 'not now') }
     for (let time = 0; time < 3; time++) api.script(fails, ({ query }) => !query.has('watch'))
     api.expireWatches()
-    await vi.waitFor(() => expect(reflector.failing()).toBe('virtualkeys.smartflow.dev: not now'))
+    await waitFor(() => expect(reflector.failing()).toBe('virtualkeys.smartflow.dev: not now'))
     expect(names()).toEqual(['app'])
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       await clock.advance(10_000)
       expect(api.watches).toBe(1)
     })
@@ -232,9 +233,9 @@ describe('a reflector', () => {
   it('is not synced before the first list is there', async () => {
     for (let time = 0; time < 8; time++) api.script({ status: 500 })
     start()
-    await vi.waitFor(() => expect(reflector.failing()).toContain('HTTP 500'))
+    await waitFor(() => expect(reflector.failing()).toContain('HTTP 500'))
     expect(reflector.isSynced()).toBe(false)
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       await clock.advance(30_000)
       expect(reflector.isSynced()).toBe(true)
     })
@@ -245,7 +246,7 @@ describe('a reflector', () => {
   it('waits as long as the server asks', async () => {
     api.script({ status: 429, headers: { 'retry-after': '7' }, body: statusOf(429, 'TooManyRequests', 'busy') })
     start()
-    await vi.waitFor(() => expect(pauses()).toEqual([7_000]))
+    await waitFor(() => expect(pauses()).toEqual([7_000]))
   })
 
   it('does not spin when watches end at once', async () => {
@@ -254,7 +255,7 @@ describe('a reflector', () => {
     for (let time = 0; time < 3; time++) {
       await watching()
       api.endWatches('end')
-      await vi.waitFor(() => expect(pauses()).toHaveLength(time))
+      await waitFor(() => expect(pauses()).toHaveLength(time))
       await clock.advance(10_000 * Number(time > 0 && api.watches === 0))
     }
     expect(pauses()[0]).toBe(2_000)
@@ -263,7 +264,7 @@ describe('a reflector', () => {
   it('says that the definitions of our own kinds are missing, and waits for them', async () => {
     api.absent.add(ALL_KEYS)
     start()
-    await vi.waitFor(() => expect(reflector.failing()).toMatch(/is not installed: install/))
+    await waitFor(() => expect(reflector.failing()).toMatch(/is not installed: install/))
     expect(reflector.isSynced()).toBe(false)
     expect(reflector.absent()).toBe(false)
   })
@@ -283,7 +284,7 @@ describe('a reflector', () => {
     api.absent.add(ALL_KEYS)
     api.script({ status: 404, body: 'no' }, ({ query }) => query.has('watch'))
     api.endWatches('end')
-    await vi.waitFor(() => expect(reflector.absent()).toBe(true))
+    await waitFor(() => expect(reflector.absent()).toBe(true))
     expect(changes).toEqual(['added app', 'deleted app'])
   })
 
@@ -294,7 +295,7 @@ describe('a reflector', () => {
     expect(background).toEqual(['added app', 'resync app'])
     await clock.advance(10 * 3_600_000)
     api.endWatches('end')
-    await vi.waitFor(() => expect(lists()).toBe(2))
+    await waitFor(() => expect(lists()).toBe(2))
     expect(changes).toEqual([])
   })
 
@@ -305,13 +306,13 @@ describe('a reflector', () => {
       if (when === 'while it waits') api.script({ status: 500 })
       if (when === 'before it starts') reflector = new Reflector({ client, type: TYPES.VirtualKey, onChange: () => {} })
       else start()
-      if (when === 'while it lists') await vi.waitFor(() => expect(api.seen).toHaveLength(1))
-      if (when === 'while it waits') await vi.waitFor(() => expect(pauses()).toHaveLength(1))
+      if (when === 'while it lists') await waitFor(() => expect(api.seen).toHaveLength(1))
+      if (when === 'while it waits') await waitFor(() => expect(pauses()).toHaveLength(1))
       if (when === 'while it watches') await watching()
       await reflector.stop()
       await reflector.stop()
       expect(clock.sleeping).toBe(0)
-      await vi.waitFor(() => expect(api.watches).toBe(0))
+      await waitFor(() => expect(api.watches).toBe(0))
       api.put(`${KEYS}/late`)
       expect(changes).toEqual([])
       if (when !== 'while it watches') await expect(reflector.synced).rejects.toThrow('was stopped')
