@@ -17,6 +17,7 @@ export default defineConfig({
           exclude: ['**/node_modules/**', '**/*.redis.test.ts'],
           expect,
           testTimeout: 2 * PATIENCE_MS,
+          hookTimeout: 2 * PATIENCE_MS,
         },
       },
       {
@@ -30,6 +31,7 @@ export default defineConfig({
           globalSetup: ['test/redis.setup.ts'],
           expect,
           testTimeout: 2 * PATIENCE_MS,
+          hookTimeout: 2 * PATIENCE_MS,
         },
       },
       {
@@ -40,8 +42,8 @@ export default defineConfig({
           exclude: ['**/node_modules/**', 'test/operator/**'],
           globalSetup: ['test/redis.setup.ts'],
           expect,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           maxWorkers: 2,
         },
       },
@@ -52,8 +54,8 @@ export default defineConfig({
           exclude: ['**/node_modules/**'],
           globalSetup: ['test/redis.setup.ts', 'test/control-plane.setup.ts'],
           expect,
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
           // After the others and one file at a time: each has an API server, operators and data planes of its own.
           maxWorkers: 1,
           sequence: { groupOrder: 4 },

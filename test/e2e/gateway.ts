@@ -101,11 +101,14 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
   return gateway
 }
 
+/** How long a busy machine may take for what is there in no time. */
+const PATIENCE_MS = 30_000
+
 /** Polls until `check` gives something; throws with `what` after `timeoutMs`. */
 export async function eventually<T>(
   what: string,
   check: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 15_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<T> {
   const end = Date.now() + timeoutMs
   let last: unknown

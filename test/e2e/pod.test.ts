@@ -26,7 +26,7 @@ describe.skipIf(redisUrl === '')('a pod (skipped without a Redis)', () => {
     const keys = [virtualKey('app'), virtualKey('admin', { role: 'ProxyAdmin' })]
     const resources = yaml(...tenant(TENANT, {}, ...scripted('p', upstream.url), ...keys))
     writer = await startGateway({ redisUrl, gateway: TENANT, resources })
-    look = openRedis(redisUrl, { name: 'look' })
+    look = openRedis(redisUrl, { name: 'look', commandTimeoutMs: 10_000 })
     await look.whenUp(2_000)
   })
 

@@ -23,7 +23,7 @@ describe.skipIf(redisUrl === '')('Redis users (skipped without a Redis)', () => 
 
   beforeAll(async () => {
     upstream = await startUpstream()
-    admin = openRedis(redisUrl, { name: 'admin' })
+    admin = openRedis(redisUrl, { name: 'admin', commandTimeoutMs: 10_000 })
     await admin.whenUp(2_000)
     const resources = yaml(
       ...tenant(

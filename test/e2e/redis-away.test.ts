@@ -244,12 +244,12 @@ describe.skipIf(source === undefined)('Redis away (skipped without a Redis of it
       const both = async (what: string, check: (answer: Answer) => boolean): Promise<void> => {
         const startedAt = performance.now()
         for (const gateway of [first, second]) {
-          await eventually(what, async () => check(await call(gateway, 'newcomer', 'cheap')), 2_000)
+          await eventually(what, async () => check(await call(gateway, 'newcomer', 'cheap')), 5_000)
         }
         took.push(`${what} ${Math.round(performance.now() - startedAt)} ms`)
       }
       publish(...base(), virtualKey('newcomer'))
-      await eventually('the token is there', () => /^sk-sf-[0-9a-f]{48}$/.test(first.token('newcomer-key')), 2_000)
+      await eventually('the token is there', () => /^sk-sf-[0-9a-f]{48}$/.test(first.token('newcomer-key')), 5_000)
       await both('new', ({ status }) => status === 200)
       publish(...base(), virtualKey('newcomer', { suspend: true }))
       await both('suspended', ({ status, json }) => status === 403 && json?.error?.code === 'key_suspended')

@@ -38,9 +38,10 @@ export function resource(kind: string, name: string, spec: object): Resource {
 export function scripted(name: string, url: string, spec: object = {}): Resource[] {
   const secret = { name: `${name}-credential` }
   const reach = { preset: 'openai', baseURL: url, allowPrivateEndpoint: true, auth: { secretRef: secret } }
+  // The Secret first: an operator that does not find it looks again only after a while.
   return [
-    resource('AIProvider', name, { ...reach, ...spec }),
     { apiVersion: 'v1', kind: 'Secret', metadata: secret, stringData: { apiKey: 'upstream-secret' } },
+    resource('AIProvider', name, { ...reach, ...spec }),
   ]
 }
 

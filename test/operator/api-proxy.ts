@@ -34,6 +34,8 @@ interface OpenWatch {
   readonly response: ServerResponse
   /** What is held back of a frozen one. */
   held: Buffer[] | undefined
+  /** The piece before: pieces keep their order however long each is delayed. */
+  last: Promise<void>
 }
 
 /** A proxy that runs. */
@@ -135,18 +137,17 @@ export class ApiProxy {
   }
 
   #watch(plural: string, answer: IncomingMessage, response: ServerResponse): void {
-    const watch: OpenWatch = { plural, response, held: undefined }
+    const watch: OpenWatch = { plural, response, held: undefined, last: Promise.resolve() }
     this.#watches.add(watch)
     response.flushHeaders()
     response.once('close', () => this.#watches.delete(watch))
-    answer.on('data', (piece: Buffer) => void this.#pass(watch, piece))
+    answer.on('data', (piece: Buffer) => void (watch.last = this.#pass(watch, piece)))
     answer.once('end', () => response.end())
     answer.once('error', () => response.destroy())
   }
 
   async #pass(watch: OpenWatch, piece: Buffer): Promise<void> {
-    // Timers of one length end in their order, and so do events.
-    if (this.delayMs > 0) await sleep(this.delayMs)
+    await Promise.all([watch.last, this.delayMs > 0 ? sleep(this.delayMs) : undefined])
     if (watch.held !== undefined) watch.held.push(piece)
     else if (!watch.response.writableEnded) watch.response.write(piece)
   }

@@ -67,7 +67,7 @@ beforeAll(async () => {
   operator = await startOperator(place)
   await startPlane(place)
   for (const good of GOOD) await apply(started, good)
-}, 180_000)
+}, 300_000)
 
 afterAll(async () => {
   await endOperators()
@@ -285,7 +285,7 @@ const look = (named: object): Promise<Seen | undefined> => {
 describe('an object that cannot be served as it is says why', () => {
   beforeAll(async () => {
     if (!cluster) return
-    await eventually('what is good is Ready', async () => isSaid(await look(GOOD[5] ?? {}), 'Ready', 'True'), 30_000)
+    await eventually('what is good is Ready', async () => isSaid(await look(GOOD[5] ?? {}), 'Ready', 'True'), 60_000)
     // The older one wins, and times of creation have whole seconds.
     const youngest = await Promise.all(
       GOOD.map(async good => Date.parse((await look(good))?.metadata.creationTimestamp ?? '')),
@@ -300,7 +300,7 @@ describe('an object that cannot be served as it is says why', () => {
       stringData: { token: 'red-a-token-brought-along-of-some-length' },
     })
     for (const bad of BAD) await apply(cluster, bad.object)
-  }, 60_000)
+  }, 180_000)
 
   test.for(BAD)('$what', async ({ object: bad, type, reason, says }, { cluster: _ }) => {
     const seen = await eventually(

@@ -14,7 +14,7 @@ const held = tenantBehindProxy(begun => {
   proxy = begun
 })
 
-describe('an API server in trouble', { timeout: 60_000 }, () => {
+describe('an API server in trouble', { timeout: 180_000 }, () => {
   const endTrouble = (): void => {
     proxy.rule = () => undefined
     proxy.delayMs = 0

@@ -15,7 +15,7 @@ async function served(name: string): Promise<void> {
   await servedAndGone(held, name)
 }
 
-describe('an API server that was killed', { timeout: 120_000 }, () => {
+describe('an API server that was killed', { timeout: 240_000 }, () => {
   neverNoticed(held)
 
   // An outage longer than a lease can be renewed in ends a leader on purpose: another may lead by then.

@@ -33,7 +33,7 @@ async function statusWith(plane: Pick<Plane, 'proxy'>, token: string): Promise<n
 /** Waits until every plane lets the token in, or refuses it. */
 export async function everyPlane(planes: readonly Plane[], token: string, status: 200 | 401): Promise<void> {
   for (const plane of planes) {
-    await eventually(`${plane.pod} answers ${status}`, async () => (await statusWith(plane, token)) === status, 20_000)
+    await eventually(`${plane.pod} answers ${status}`, async () => (await statusWith(plane, token)) === status, 60_000)
   }
 }
 

@@ -50,7 +50,7 @@ async function withRedis<T>(work: (redis: Redis) => Promise<T>): Promise<T> {
   }
 }
 
-describe('the configuration store', { timeout: 60_000 }, () => {
+describe('the configuration store', { timeout: 180_000 }, () => {
   beforeEach(async () => {
     prober = new Prober(() => held.planes)
     prober.watch(await tokenOf(held.world, TENANT, 'app'), await tokenOf(held.world, TENANT, 'web'))

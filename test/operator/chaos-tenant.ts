@@ -1,6 +1,7 @@
 // A tenant at work while a file of tests makes trouble: an operator, two data planes, its keys, a prober that calls with
 // one of them all the time, and what everything looked like before.
 import { afterAll, afterEach, beforeEach, expect } from 'vitest'
+import { eventually } from '../e2e/gateway.ts'
 import { ApiProxy } from './api-proxy.ts'
 import { everyPlane, Prober } from './chaos-prober.ts'
 import {
@@ -45,6 +46,11 @@ export function tenantAtWork({
     const planes = [await startPlane(world), await startPlane(world)] as const
     await createAll(world, tenantObjects(TENANT, ['app', 'web', ...keys]))
     await allReady(world, { log: () => operator.log() })
+    const served = 2 + keys.length
+    await eventually('the tenant tells of all keys', async () => {
+      const { status } = (await see(world.cluster, 'aitenants', TENANT)) ?? {}
+      return status?.['keys'] === served
+    })
     parts = { operator, planes, calm: await endState(world, TENANT) }
   })
   const begun = (): Omit<AtWork, 'world'> => {

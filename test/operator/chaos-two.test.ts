@@ -8,8 +8,10 @@ import { allReady, create, isGone, key, remove, tokenOf } from './chaos-world.ts
 import { test } from './cluster-test.ts'
 import { type OperatorProcess, startOperator } from './stack.ts'
 
-/** Of the lease, and of one attempt after it. */
-const TAKE_OVER_MS = 15_000 + 4_000
+/** Of the lease (15 s), an attempt after it, and what a busy machine adds. */
+const TAKE_OVER_MS = 40_000
+/** Less than a lease: what was given back was not waited for. */
+const HANDED_OVER_MS = 12_000
 
 /** Changes made until two writers contradict one another, and the time between them. */
 const MOST_CHANGES = 20
@@ -21,7 +23,7 @@ const leads = (operator: OperatorProcess): boolean => operator.log().includes('t
 
 const served = (name: string): Promise<void> => comesAndGoes(held, name, () => allReady(held.world, { tenant: TENANT }))
 
-describe('two operators', { timeout: 90_000 }, () => {
+describe('two operators', { timeout: 180_000 }, () => {
   neverNoticed(held)
 
   test('one waits, and takes over at once from one that stops in order', async ({ cluster: _ }) => {
@@ -31,9 +33,9 @@ describe('two operators', { timeout: 90_000 }, () => {
     const stoppedAt = Date.now()
     const stopped = held.operator.stop()
     // One interval of attempts, with its jitter.
-    await eventually('the second leads', () => leads(second), 5_000)
+    await eventually('the second leads', () => leads(second), HANDED_OVER_MS)
     await stopped
-    expect(Date.now() - stoppedAt).toBeLessThan(5_000)
+    expect(Date.now() - stoppedAt).toBeLessThan(HANDED_OVER_MS)
     await served('handed-over')
     held.operator = second
   })
@@ -64,6 +66,7 @@ describe('two operators', { timeout: 90_000 }, () => {
         await sleep(25)
       }
     })()
+    watching.catch(() => undefined) // told where it is waited for
     await create(held.world, key(TENANT, 'split'))
     await everyPlane(held.planes, await tokenOf(held.world, TENANT, 'split'), 200)
     // Whoever is later by a hair finds its own change published already, and has nothing to contradict: changes go on

@@ -140,7 +140,7 @@ export async function allReady(place: Place, options: { tenant?: string; ms?: nu
         missing = await notReady(place, options.tenant)
         return missing.length === 0
       },
-      options.ms ?? 30_000,
+      options.ms ?? 60_000,
     )
   } catch (error) {
     const log = options.log?.().slice(-4_000) ?? ''
@@ -149,7 +149,7 @@ export async function allReady(place: Place, options: { tenant?: string; ms?: nu
 }
 
 /** A key's token, once its Secret is there. */
-export function tokenOf({ cluster }: Place, tenant: string, name: string, ms = 30_000): Promise<string> {
+export function tokenOf({ cluster }: Place, tenant: string, name: string, ms = 90_000): Promise<string> {
   return eventually(
     `the token of ${name}`,
     async () => (await secretOf(cluster, tenant, `${name}-key`))?.[TOKEN_SECRET_KEY] || undefined,
@@ -158,7 +158,7 @@ export function tokenOf({ cluster }: Place, tenant: string, name: string, ms = 3
 }
 
 /** Waits until the key's object is gone. */
-export async function isGone({ cluster }: Place, tenant: string, name: string, ms = 20_000): Promise<void> {
+export async function isGone({ cluster }: Place, tenant: string, name: string, ms = 60_000): Promise<void> {
   await eventually(`${name} is gone`, async () => (await see(cluster, 'virtualkeys', name, tenant)) === undefined, ms)
 }
 
@@ -193,7 +193,7 @@ export async function endsAs(
   place: Place,
   tenant: string,
   wanted: Record<string, unknown>,
-  timeout = 15_000,
+  timeout = 60_000,
 ): Promise<void> {
   await expect.poll(() => endState(place, tenant), { timeout, interval: 100 }).toEqual(wanted)
 }

@@ -22,7 +22,7 @@ beforeAll(async () => {
   expect((await cluster.kubectl(['apply', '--server-side', '--filename=-'], { input })).code).toBe(0)
   const names = NGINX_GATEWAY_DEFINITIONS.map(({ metadata }) => `crd/${metadata.name}`)
   expect((await cluster.kubectl(['wait', '--for=condition=Established', '--timeout=20s', ...names])).code).toBe(0)
-}, 180_000)
+}, 300_000)
 
 /** All children of a case, whatever the case says the cluster lacks, in a namespace that is there. */
 function childrenIn(name: string, namespace: string): NewObject[] {

@@ -196,7 +196,7 @@ describe('a reflector', () => {
     expect(changes).toHaveLength(3)
     expect(lists()).toBe(listed + 1)
     expect(changes.indexOf('deleted again')).toBeLessThan(changes.indexOf('added again'))
-  }, 180_000)
+  }, 300_000)
 })
 
 function ingress(namespace: string, host: string): NewObject {
@@ -333,7 +333,8 @@ describe('leadership', () => {
     await one.stop()
     const released = performance.now()
     await eventually('two to lead', () => told.includes('two leads') || undefined)
-    expect(performance.now() - released).toBeLessThan(5_000)
+    // Less than a lease: what was given back was not waited for.
+    expect(performance.now() - released).toBeLessThan(12_000)
 
     stand(open(cluster.address.kubeconfig), namespace, 'three', told)
     wire.cut()

@@ -34,7 +34,7 @@ describe.skipIf(!inject('cluster'))('the operator under its own ServiceAccount',
     operator = await startOperator(installed.place, { kubeconfig: installed.kubeconfig })
     plane = await startPlane(installed.place)
     await apply(cluster, samples(installed.place, tenant))
-  }, 180_000)
+  }, 300_000)
 
   afterAll(async () => {
     await endOperators()
@@ -52,7 +52,7 @@ describe.skipIf(!inject('cluster'))('the operator under its own ServiceAccount',
   const count = async (path: string): Promise<number> =>
     (await cluster.request<{ items: unknown[] }>('GET', path)).body.items.length
 
-  test('the samples of a tenant become Programmed, and a key has its Secret', { timeout: 60_000 }, async () => {
+  test('the samples of a tenant become Programmed, and a key has its Secret', { timeout: 180_000 }, async () => {
     for (const plural of OURS) {
       await eventually(`${plural} are programmed`, async () => {
         const all = await seeAll(cluster, plural)
@@ -65,7 +65,7 @@ describe.skipIf(!inject('cluster'))('the operator under its own ServiceAccount',
     expect(refused()).toEqual([])
   })
 
-  test('events are written, and children come and go with what asks for them', { timeout: 90_000 }, async () => {
+  test('events are written, and children come and go with what asks for them', { timeout: 180_000 }, async () => {
     const events = `/apis/events.k8s.io/v1/namespaces/${TENANT_NAMESPACE}/events`
     await eventually('an event', async () => (await count(events)) > 0)
     const list = (group: string, plural: string): string => `/apis/${group}/namespaces/${SYSTEM}/${plural}`
@@ -86,7 +86,7 @@ describe.skipIf(!inject('cluster'))('the operator under its own ServiceAccount',
     expect(refused()).toEqual([])
   })
 
-  test('a key is rotated in its Secret and, deleted, let go of', { timeout: 120_000 }, async () => {
+  test('a key is rotated in its Secret and, deleted, let go of', { timeout: 240_000 }, async () => {
     const secret = `/api/v1/namespaces/${TENANT_NAMESPACE}/secrets/checkout-key`
     const before = (await secretOf(cluster, TENANT_NAMESPACE, 'checkout-key'))?.['token']
     const metadata = { annotations: { 'smartflow.dev/rotated-at': '2020-01-01T00:00:00Z' } }
@@ -113,7 +113,7 @@ describe.skipIf(!inject('cluster'))('the operator under its own ServiceAccount',
     expect(plane.log()).not.toContain('checkout-key')
   })
 
-  test('a tenant that goes takes its children along', { timeout: 60_000 }, async () => {
+  test('a tenant that goes takes its children along', { timeout: 180_000 }, async () => {
     expect((await cluster.request('DELETE', `/apis/smartflow.dev/v1alpha1/aitenants/${tenant}`)).code).toBe(200)
     const routes = `/apis/gateway.networking.k8s.io/v1/namespaces/${SYSTEM}/httproutes`
     await eventually('no route', async () => (await count(routes)) === 0, 40_000)

@@ -47,7 +47,7 @@ const answers = (token: string): Promise<number[]> =>
 const touch = (): Promise<string> =>
   kubectl(here().cluster, 'annotate', 'virtualkey', 'checkout', '-n', TENANT, '--overwrite', `at=${Date.now()}`)
 
-test(`a token is rotated when its time has come ${verifies('K01')}`, { timeout: 90_000 }, async ({ cluster: _ }) => {
+test(`a token is rotated when its time has come ${verifies('K01')}`, { timeout: 180_000 }, async ({ cluster: _ }) => {
   const { cluster } = here()
   await apply(cluster, yamlOf('config/samples/tenant'))
   await useUpstream(cluster, upstream.url)
@@ -84,20 +84,20 @@ test(`a token is rotated when its time has come ${verifies('K01')}`, { timeout: 
   console.info(`both tokens work ${(performance.now() - startedAt).toFixed()} ms after the new one is in the Secret`)
   const key = await eventually('the status tells the times', async () => {
     const seen = await see(cluster, 'virtualkeys', 'checkout', TENANT)
-    return seen?.status?.['previousKeyExpires'] === undefined ? undefined : seen
+    const isTold = seen?.status?.['previousKeyExpires'] !== undefined && isSaid(seen, 'Ready', 'True')
+    return isTold ? seen : undefined
   })
   const { rotatedAt, nextRotation, previousKeyExpires } = key.status as Record<string, string>
   expect(Date.parse(previousKeyExpires ?? '')).toBe(expires)
   expect(Date.parse(nextRotation ?? '') - Date.parse(rotatedAt ?? '')).toBe(3_600_000)
   expect(expires - Date.parse(rotatedAt ?? '')).toBe(OVERLAP_MS)
-  expect(isSaid(key, 'Ready', 'True')).toBe(true)
 
   const endedAt = await eventually('the token before is refused', async () => {
     return (await answers(first)).every(status => status === 401) && Date.now()
   })
   console.info(`the token before is refused everywhere ${endedAt - expires} ms after its end`)
   expect(endedAt - expires).toBeGreaterThanOrEqual(0)
-  expect(endedAt - expires).toBeLessThan(2_000)
+  expect(endedAt - expires).toBeLessThan(5_000)
   expect(await answers(second)).toEqual([200, 200])
   await eventually('it is in its Secret no more', async () => (await secret())['previousToken'] === undefined)
   await eventually('nor is its end in the status', async () => {

@@ -39,7 +39,7 @@ describe.skipIf(!inject('cluster'))('sidecars of a tenant', () => {
 
   beforeAll(async () => {
     upstream = await startOutsideUpstream()
-    admin = openRedis(redisUrl, { name: 'admin' })
+    admin = openRedis(redisUrl, { name: 'admin', commandTimeoutMs: 10_000 })
     installed = await install(['rights', 'admission', 'sidecar'], {
       sidecar: { enabled: true, image: 'smartflow:test' },
     })
@@ -58,7 +58,7 @@ describe.skipIf(!inject('cluster'))('sidecars of a tenant', () => {
     operator = await startOperator(installed.place, { kubeconfig: installed.kubeconfig })
     await startPlane(installed.place)
     await apply(cluster, { apiVersion: 'v1', kind: 'List', items: items.filter(each => 'kind' in each) })
-  }, 180_000)
+  }, 300_000)
 
   afterAll(async () => {
     await endOperators()
@@ -94,7 +94,7 @@ describe.skipIf(!inject('cluster'))('sidecars of a tenant', () => {
     })
 
   async function isAdmitted(url: string): Promise<boolean> {
-    const own = openRedis(url, { name: 'own' })
+    const own = openRedis(url, { name: 'own', commandTimeoutMs: 10_000 })
     const up = await own.whenUp(1_500)
     own.close()
     return up
@@ -130,9 +130,10 @@ describe.skipIf(!inject('cluster'))('sidecars of a tenant', () => {
     expect(await secretOf(cluster, OTHER, SECRET)).toBeUndefined()
   })
 
-  test('a data plane starts from it, serves the tenant, and knows nobody else', { timeout: 60_000 }, async () => {
+  test('a data plane starts from it, serves the tenant, and knows nobody else', { timeout: 180_000 }, async () => {
     sidecar = await startSidecar(await contentIn(ACME), ACME)
-    expect(await ask(sidecar.proxy, await tokenIn(ACME), chat('m'))).toMatchObject({ status: 200 })
+    const token = await tokenIn(ACME)
+    await eventually('it serves', async () => (await ask(sidecar.proxy, token, chat('m'))).status === 200)
     expect((await ask(sidecar.proxy, await tokenIn(OTHER), chat('m'))).status).toBe(401)
     const { gateway } = installed.place
     await eventually(
@@ -155,7 +156,7 @@ describe.skipIf(!inject('cluster'))('sidecars of a tenant', () => {
     )
   })
 
-  test('a second namespace has a password of its own, which ends with its label', { timeout: 60_000 }, async () => {
+  test('a second namespace has a password of its own, which ends with its label', { timeout: 180_000 }, async () => {
     await label(`${ACME}-two`, ENABLED)
     const [one, two] = [await contentIn(ACME), await contentIn(`${ACME}-two`)]
     expect(one['REDIS_URL']).not.toBe(two['REDIS_URL'])
@@ -166,14 +167,14 @@ describe.skipIf(!inject('cluster'))('sidecars of a tenant', () => {
       async () => Object.keys((await secretOf(cluster, `${ACME}-two`, SECRET)) ?? { x: '' }).length === 0,
     )
     await eventually('it is not admitted any more', async () => !(await isAdmitted(two['REDIS_URL'] ?? '')))
-    expect(await isAdmitted(one['REDIS_URL'] ?? '')).toBe(true)
+    await eventually('the other is', () => isAdmitted(one['REDIS_URL'] ?? ''))
     await eventually('nothing is kept of it', async () => {
       const status = (await see(cluster, 'aitenants', ACME))?.status
       return JSON.stringify(status?.['sidecars']) === JSON.stringify({ namespaces: [ACME] })
     })
   })
 
-  test('a namespace that goes to another tenant gets what is of that one', { timeout: 60_000 }, async () => {
+  test('a namespace that goes to another tenant gets what is of that one', { timeout: 180_000 }, async () => {
     await label(`${ACME}-two`, ENABLED)
     const before = await contentIn(`${ACME}-two`)
     const path = (name: string): string => `/apis/smartflow.dev/v1alpha1/aitenants/${name}`
@@ -200,7 +201,7 @@ describe.skipIf(!inject('cluster'))('sidecars of a tenant', () => {
 
   test(
     'a store that lets the operator make no users is told of, and an address by hand does',
-    { timeout: 90_000 },
+    { timeout: 180_000 },
     async () => {
       await operator.stop()
       const { gateway } = installed.place
@@ -225,7 +226,7 @@ describe.skipIf(!inject('cluster'))('sidecars of a tenant', () => {
     },
   )
 
-  test('a tenant that is deleted leaves no user behind', { timeout: 60_000 }, async () => {
+  test('a tenant that is deleted leaves no user behind', { timeout: 180_000 }, async () => {
     await operator.stop()
     operator = await startOperator(installed.place, { kubeconfig: installed.kubeconfig })
     expect((await cluster.request('DELETE', `/apis/smartflow.dev/v1alpha1/aitenants/${ACME}`)).code).toBe(200)

@@ -111,7 +111,8 @@ export async function createGatewayService({ cluster, namespace, gateway }: Plac
     metadata: { name: `${gateway}-gateway`, namespace },
     spec: { selector: LABELS, ports: [{ name: 'http', port: 80, targetPort: 7775 }] },
   }
-  await cluster.request('POST', `/api/v1/namespaces/${namespace}/services`, { body })
+  const { code } = await cluster.request('POST', `/api/v1/namespaces/${namespace}/services`, { body })
+  if (code !== 201) throw new Error(`the Service of the gateway: the API server said ${code}`)
 }
 
 /**

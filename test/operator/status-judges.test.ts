@@ -83,7 +83,7 @@ test(`before the operator runs, everything is on its way ${verifies('D03')}`, as
 test(
   'a certificate that never comes keeps the tenant from being Ready, and nothing from working',
   {
-    timeout: 60_000,
+    timeout: 180_000,
   },
   async ({ cluster: _ }) => {
     const { cluster, place } = here()
@@ -96,7 +96,7 @@ test(
       const seen = await see(cluster, 'aitenants', 'acme')
       const waits =
         isSaid(seen, 'CertificateReady', 'False') &&
-        !/is being made/.test(condition(seen, 'CertificateReady')?.message ?? '')
+        ['CertificateReady', 'RouteReady'].every(type => !/is being made/.test(condition(seen, type)?.message ?? ''))
       return waits ? seen : undefined
     })
     const missed = expect.stringMatching(
@@ -113,8 +113,11 @@ test(
     await useUpstream(cluster, upstream.url)
     const token = (await secretOf(cluster, TENANT, 'checkout-key'))?.['token'] ?? ''
     expect((await ask(plane.proxy, token, chat('support'))).status).toBe(200)
-    const others = (await everything()).filter(({ metadata }) => metadata.name !== 'acme')
-    expect(others.filter(each => !isSaid(each, 'Ready', 'True')).map(({ metadata }) => metadata.name)).toEqual([])
+    const waiting = async (): Promise<string[]> => {
+      const others = (await everything()).filter(({ metadata }) => metadata.name !== 'acme')
+      return others.filter(each => !isSaid(each, 'Ready', 'True')).map(({ metadata }) => metadata.name)
+    }
+    await expect.poll(waiting).toEqual([])
   },
 )
 
@@ -165,5 +168,7 @@ test(`what only its author can mend has failed ${verifies('D03')}`, async ({ clu
     [`${NAMESPACE}/standalone`]: 'Conflicted',
     [`${TENANT}/standalone`]: 'NamespaceNotAllowed',
   })
-  expect(isSaid(await see(cluster, 'aigateways', 'main', NAMESPACE), 'Ready', 'True')).toBe(true)
+  await eventually('the gateway is Ready', async () =>
+    isSaid(await see(cluster, 'aigateways', 'main', NAMESPACE), 'Ready', 'True'),
+  )
 })

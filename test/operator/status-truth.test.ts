@@ -68,7 +68,7 @@ test('without pods nothing is programmed', async ({ cluster: _ }) => {
   await told('NoDataPlanes')
 })
 
-test('only ready pods count, and one that says nothing is named', { timeout: 60_000 }, async ({ cluster: _ }) => {
+test('only ready pods count, and one that says nothing is named', { timeout: 180_000 }, async ({ cluster: _ }) => {
   const { cluster, place } = here()
   plane = await startPlane(place)
   await isProgrammed()
@@ -88,7 +88,7 @@ test('only ready pods count, and one that says nothing is named', { timeout: 60_
   await gatewaySays('True', 'Programmed', /^1 of 1 pods serve it$/)
 })
 
-test('a pod that falls silent counts no more until it speaks again', { timeout: 60_000 }, async ({ cluster: _ }) => {
+test('a pod that falls silent counts no more until it speaks again', { timeout: 180_000 }, async ({ cluster: _ }) => {
   process.kill(plane.pid, 'SIGSTOP')
   const startedAt = performance.now()
   await told('Pending')
@@ -155,7 +155,7 @@ test(`a host outside the domains is refused, the others stay ${verifies('D02')}`
 
 test(
   `children follow the host names, and go with the tenant ${verifies('D02')}`,
-  { timeout: 90_000 },
+  { timeout: 180_000 },
   async ({ cluster: _ }) => {
     const { cluster } = here()
     await patchSpec(cluster, pathOf('aitenants', 'rival'), { hostnames: ['chat.rival.ai.example.com'] })

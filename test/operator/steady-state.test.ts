@@ -71,7 +71,7 @@ async function someTurns(): Promise<void> {
   await eventually('some turns more', async () => (await unchanged()) >= before + TURNS, 40_000)
 }
 
-test('looking again writes nothing', { timeout: 90_000 }, async ({ cluster: _ }) => {
+test('looking again writes nothing', { timeout: 180_000 }, async ({ cluster: _ }) => {
   const { cluster, place } = here()
   await apply(cluster, yamlOf('config/samples/tenant'))
   // Most fields of a NetworkPolicy are filled in by the API server.
@@ -89,7 +89,7 @@ test('looking again writes nothing', { timeout: 90_000 }, async ({ cluster: _ })
   expect(await counted('rest_client_requests_total', /method="PUT"/)).toBeGreaterThan(0)
 })
 
-test('a fresh operator writes nothing', { timeout: 90_000 }, async ({ cluster: _ }) => {
+test('a fresh operator writes nothing', { timeout: 180_000 }, async ({ cluster: _ }) => {
   const { cluster, place } = here()
   const before = await versions(cluster)
   await operator.stop()
@@ -119,7 +119,7 @@ async function meddle(
   await request(cluster, 'PATCH', `${path}/status?fieldManager=other`, { body: withStatus, contentType: APPLY })
 }
 
-test('what somebody else writes is neither answered nor taken away', { timeout: 90_000 }, async ({ cluster: _ }) => {
+test('what somebody else writes is neither answered nor taken away', { timeout: 180_000 }, async ({ cluster: _ }) => {
   const { cluster, place } = here()
   const apiVersion = 'smartflow.dev/v1alpha1'
   await meddle(cluster, pathOf('aigateways', 'main', NAMESPACE), { apiVersion, kind: 'AIGateway' })

@@ -51,7 +51,7 @@ const tokenOf = async (key: string): Promise<string> =>
     return (await secretOf(here().cluster, TENANT, `${key}-key`))?.['token']
   })
 
-test(`the samples of a tenant become Ready ${verifies('D01')}`, { timeout: 90_000 }, async ({ cluster: _ }) => {
+test(`the samples of a tenant become Ready ${verifies('D01')}`, { timeout: 180_000 }, async ({ cluster: _ }) => {
   const { cluster, place } = here()
   const startedAt = performance.now()
   await apply(cluster, yamlOf('config/samples/tenant'))
@@ -76,7 +76,7 @@ test(`the samples of a tenant become Ready ${verifies('D01')}`, { timeout: 90_00
     }
 })
 
-test('what is not served yet is accepted, and says so', { timeout: 60_000 }, async ({ cluster: _ }) => {
+test('what is not served yet is accepted, and says so', { timeout: 180_000 }, async ({ cluster: _ }) => {
   const { cluster } = here()
   const namespace = 'preview'
   await apply(cluster, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
@@ -130,7 +130,7 @@ test(`a call with a generated key is served, metered and logged by every pod ${v
 test(
   `a deleted key is refused by every pod within two seconds, then gone ${verifies('D01', 'K01')}`,
   {
-    timeout: 90_000,
+    timeout: 180_000,
   },
   async ({ cluster: _ }) => {
     const { cluster } = here()

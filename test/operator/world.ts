@@ -71,7 +71,7 @@ export function worldOfFile(
     await createGatewayService(place)
     world = { cluster, redis, dir, place }
     await begun(world)
-  }, 180_000)
+  }, 300_000)
   afterAll(async () => {
     await endOperators()
     await cleanUp()

@@ -85,6 +85,15 @@ test('the deprecated controller is said of the gateway in force, whatever anothe
   expect(said(published(1), [live(legacy)])).toContainEqual(expect.stringContaining('DeprecatedController True'))
 })
 
+test('pods that nobody can ask are not called behind: what was said of them stays', () => {
+  const status = { dataPlane: { ready: 2, current: 2, stale: 0, rejected: 0 } }
+  const old = { pods: [pod('a', 1, { at: NOW - 60_000 })], store: 'away' } as const
+  const factsOfOld = (object: ReturnType<typeof live>) =>
+    gatewayFacts({ live: object, plan: planOf([object]), rollout: old, accepted: true, now: NOW }).fields
+  expect(factsOfOld(live({ status }))?.['dataPlane']).toEqual(status.dataPlane)
+  expect(factsOfOld(live())?.['dataPlane']).toMatchObject({ ready: 1, current: 0, stale: 1 })
+})
+
 test('the time of a publication is kept while the version is the same', () => {
   const status = { config: { epoch: 1, generation: 3, digest: 'd', publishedAt: '2025-12-01T00:00:00Z' } }
   const base = { observedGeneration: 1, conditions: [] }

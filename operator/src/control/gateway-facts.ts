@@ -31,7 +31,7 @@ export function gatewayFacts(input: GatewayFactsInput): KindFacts {
   return {
     newest: true,
     digest: { wanted: outcome.upToDate ? inForce : 'not in force', inForce },
-    fields: { dataPlane: dataPlaneOf(input), tenants: tenantsOf(plan) },
+    fields: { dataPlane: saidBefore(input) ?? dataPlaneOf(input), tenants: tenantsOf(plan) },
     conditions: [storeReady(plan), ...held(plan), ...(legacy ? [DEPRECATED_CONTROLLER] : [])],
     amend: status => withMore(status, input),
   }
@@ -75,6 +75,11 @@ export function podCounts({ plan, rollout, now }: Pick<GatewayFactsInput, 'plan'
   const rejected = behind.filter(pod => isFresh(pod, oldest) && pod.ack?.problem !== undefined).length
   const current = counted.length - behind.length
   return { ready: counted.length, current, stale: behind.length - rejected - missing, rejected, missing, behind }
+}
+
+/** While nobody can be asked, pods that fall silent are not behind: what was said of them stays. */
+function saidBefore({ live, rollout }: GatewayFactsInput): unknown {
+  return rollout.store === 'away' && isRecord(live.status) ? live.status['dataPlane'] : undefined
 }
 
 function dataPlaneOf(input: GatewayFactsInput): object {

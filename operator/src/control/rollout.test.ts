@@ -133,6 +133,29 @@ test('a reading that fails is made again soon, and nobody notices', async () => 
   expect([changes, failures]).toEqual([2, 1])
 })
 
+test('a store that does not answer at a start is given some seconds before anything is told', async () => {
+  away = true
+  rollout.start()
+  await pass(4_000)
+  expect(rollout.looked()).toBe(false)
+  away = false
+  await pass(300)
+  expect([rollout.looked(), rollout.state().store]).toEqual([true, 'up'])
+  const told = changes
+  away = true
+  await pass(8_000)
+  expect([rollout.looked(), rollout.state().store, changes]).toEqual([true, 'away', told + 1])
+})
+
+test('a store that stays away at a start is told as away', async () => {
+  away = true
+  rollout.start()
+  await pass(4_000)
+  const told = changes
+  await pass(2_000)
+  expect([rollout.looked(), rollout.state().store, changes]).toEqual([true, 'away', told + 1])
+})
+
 test('a pod that comes while acknowledgements cannot be read is not called behind', async () => {
   rollout.start()
   await pass(30)

@@ -61,8 +61,8 @@ export class Rollout {
   }
 
   /**
-   * True when the pods of the Service were asked. Before that nothing may be said of them: a fresh operator would call all
-   * away, and one that is told of another Service would miss the pods of the one before.
+   * True when the pods of the Service were asked, or could not be for some seconds. Before that nothing may be said of them:
+   * a fresh operator would call all away, and one that is told of another Service would miss the pods of the one before.
    */
   looked(): boolean {
     return this.#asked === this.#options.serviceName()
@@ -123,25 +123,26 @@ export class Rollout {
         store: said === undefined ? 'away' : 'up',
       }
       this.#failingSince = undefined
+      this.#asked = service
     } catch (error) {
       if (this.#failingSince === undefined) failed("the pods' acknowledgements could not be read; trying again", error)
       this.#failingSince ??= this.#options.now()
-      state = this.#unread(pods, this.#failingSince)
+      const isAway = this.#options.now() - this.#failingSince >= AWAY_MS
+      state = this.#unread(pods, isAway)
+      if (isAway) this.#asked = service
     }
     this.#state = state
-    this.#asked = service
     const oldest = this.#options.now() - this.#options.ackTimeoutMs()
-    const signature = `${service} ${signatureOf(state, oldest)}`
+    const signature = `${this.#asked} ${signatureOf(state, oldest)}`
     if (signature === this.#signature) return
     this.#signature = signature
     changed()
   }
 
   /** What was known of these pods before. Of one that is new nothing can be said. */
-  #unread(pods: readonly GatewayPod[], since: number): RolloutState {
+  #unread(pods: readonly GatewayPod[], isAway: boolean): RolloutState {
     const before = new Map(this.#state.pods.map(({ uid, ack }) => [uid, ack]))
-    const isKnown = pods.every(({ uid }) => before.has(uid))
-    const stillUp = this.#state.store === 'up' && isKnown && this.#options.now() - since < AWAY_MS
+    const stillUp = !isAway && this.#state.store === 'up' && pods.every(({ uid }) => before.has(uid))
     return { pods: pods.map(pod => ({ ...pod, ack: before.get(pod.uid) })), store: stillUp ? 'up' : 'away' }
   }
 }

@@ -243,6 +243,22 @@ describe('a reflector', () => {
     expect(pauses()).toEqual([1_200, 2_000, 3_600, 6_800, 13_200, 15_400, 15_400, 15_400])
   })
 
+  it('lists at once when a server that was away says that the version is too old, but not again and again', async () => {
+    await started()
+    const isWatch = ({ query }: { query: URLSearchParams }): boolean => query.has('watch')
+    for (let time = 0; time < 5; time++) api.script({ status: 500 }, isWatch)
+    for (let time = 0; time < 3; time++) api.script({ status: 410, body: statusOf(410, 'Expired', 'too old') }, isWatch)
+    const before = lists()
+    api.endWatches('end')
+    await waitFor(async () => {
+      await clock.advance(30_000)
+      expect(lists()).toBe(before + 3)
+      expect(api.watches).toBe(1)
+    })
+    // Nothing lies between the first 410 and the list; later ones are paced.
+    expect(pauses()).toEqual([2_000, 3_600, 6_800, 13_200, 15_400, 2_000, 3_600])
+  })
+
   it('waits as long as the server asks', async () => {
     api.script({ status: 429, headers: { 'retry-after': '7' }, body: statusOf(429, 'TooManyRequests', 'busy') })
     start()

@@ -57,6 +57,8 @@ export class Reflector {
   #doubtUntil = -Infinity
   #openedAt: number | undefined
   #attempts = 0
+  /** Times that the server said so since the last good watch: one that always does is not asked without a rest. */
+  #expired = 0
   /** Ends the watch that stands, for a list. */
   #reopen = new AbortController()
   /** The pages of a list that takes too long expire under it; the next one is asked for in one piece. */
@@ -235,17 +237,29 @@ export class Reflector {
 
   /** Decides how to go on after a watch ended, by itself (undefined) or not. Milliseconds. */
   #pauseAfter(error: unknown): number {
+    if (error === undefined) return this.#pauseAfterEnd()
     const known = error instanceof ApiError ? error : undefined
-    if (known?.reason === 'Expired' || known?.reason === 'NotFound') this.#version = undefined
-    if (known?.reason === 'NotFound' && this.#options.optional) return this.#notInstalled()
-    // Somebody asked for a list: that says nothing of the watch, and is asked again every second while it has to be.
-    if (error === undefined && this.#reopen.signal.aborted) {
-      this.#forgiveAfterGoodWatch()
-      return RETRY_MS.least
+    if (known?.reason === 'Expired') return this.#pauseAfterExpiry()
+    if (known?.reason === 'NotFound') {
+      this.#version = undefined
+      if (this.#options.optional) return this.#notInstalled()
     }
-    if (error === undefined || known?.reason === 'Expired') return this.#nextPause('as usual')
     this.#fail(this.#describe(error))
     return Math.max(this.#nextPause('failed'), known?.retryAfterMs ?? 0)
+  }
+
+  #pauseAfterEnd(): number {
+    if (!this.#reopen.signal.aborted) return this.#nextPause('as usual')
+    // Somebody asked for a list: that says nothing of the watch, and is asked again every second while it has to be.
+    this.#forgiveAfterGoodWatch()
+    return RETRY_MS.least
+  }
+
+  /** Whoever says that a version is too old is there again, however often it was not before. */
+  #pauseAfterExpiry(): number {
+    this.#version = undefined
+    this.#attempts = Math.min(this.#attempts, this.#expired++)
+    return this.#nextPause('as usual')
   }
 
   #nextPause(ended: 'as usual' | 'failed'): number {
@@ -255,7 +269,9 @@ export class Reflector {
   }
 
   #forgiveAfterGoodWatch(): void {
-    if (this.#openedAt !== undefined && this.#clock.now() - this.#openedAt >= GOOD_WATCH_MS) this.#attempts = 0
+    if (this.#openedAt === undefined || this.#clock.now() - this.#openedAt < GOOD_WATCH_MS) return
+    this.#attempts = 0
+    this.#expired = 0
   }
 
   /** No such type, so no such objects: nothing that waits for them waits for ever. */
