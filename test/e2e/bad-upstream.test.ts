@@ -387,11 +387,11 @@ describe.skipIf(inject('redisUrl') === '')('bad providers (skipped without a Red
     })
 
     test.each([
-      ['seconds', '17'],
-      ['a date', new Date(Date.now() + 17_000).toUTCString()],
+      ['seconds', () => '17'],
+      ['a date', () => new Date(Date.now() + 17_000).toUTCString()],
     ])('429 with Retry-After as %s: 429, error.retry_after and the header', async (_title, header) => {
       const made = await call(
-        error(429, { message: 'Slow down', code: 'rate_limit_exceeded' }, { 'retry-after': header }),
+        error(429, { message: 'Slow down', code: 'rate_limit_exceeded' }, { 'retry-after': header() }),
       )
       const body = await expectFailure(made, {
         status: 429,

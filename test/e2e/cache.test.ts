@@ -69,7 +69,8 @@ describe.skipIf(redisUrl === '')('the cache (skipped without a Redis)', () => {
     const asked = await send(first, body)
     const again = await send(first, body)
     const elsewhere = await eventually('the other process has it', async () => {
-      const answer = await send(second, body)
+      // One that asked the provider itself must not keep what it got: it would then answer from its own memory.
+      const answer = await send(second, body, { 'x-smartflow-cache-ttl': '0' })
       return answer.headers.get('x-smartflow-cache-hit') === 'true' && answer
     })
     const elsewhereAgain = await send(second, body)
@@ -143,7 +144,7 @@ describe.skipIf(redisUrl === '')('the cache (skipped without a Redis)', () => {
 
     test(`x-smartflow-cache-ttl bounds how long an answer is kept, in each tier of each process ${verifies('C03')}`, async () => {
       const body = question()
-      await send(first, body, { 'x-smartflow-cache-ttl': '2' })
+      await send(first, body, { 'x-smartflow-cache-ttl': '5' })
       const startedAt = performance.now()
       for (const gateway of [first, second]) {
         await eventually(
@@ -153,14 +154,13 @@ describe.skipIf(redisUrl === '')('the cache (skipped without a Redis)', () => {
             'true',
         )
       }
-      expect(performance.now() - startedAt).toBeLessThan(2_000)
+      expect(performance.now() - startedAt).toBeLessThan(5_000)
       for (const gateway of [first, second]) {
         await eventually(
           'it is gone',
           async () =>
             (await send(gateway, body, { 'x-smartflow-cache-ttl': '0' })).headers.get('x-smartflow-cache-hit') ===
             'false',
-          4_000,
         )
       }
     })

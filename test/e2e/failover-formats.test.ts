@@ -22,7 +22,7 @@ const ORDERS = [
 ] as const
 
 const RESOURCES = (urls: Readonly<Record<FormatName, string>>): string => {
-  const once = { timeout: '300ms', retry: { attempts: 0 } }
+  const once = { timeout: '1s', retry: { attempts: 0 } }
   const targets = {
     'anthropic-messages': { name: 'claude', providerRef: { name: 'a' }, model: 'claude-sonnet-4-5', ...once },
     'openai-chat': { name: 'gpt', providerRef: { name: 'o' }, model: 'gpt-4o', ...once },

@@ -24,7 +24,7 @@ const RESOURCES = (native: string, openai: string): string =>
         preset: 'anthropic',
         models: { allow: ['claude-*'] },
         pricing: [price(MODEL, '100')],
-        timeouts: { request: '1s' },
+        timeouts: { request: '3s' },
       }),
       ...scripted('o', openai, { models: { allow: ['gpt-4o'] } }),
       virtualKey('app', { role: 'ProxyAdmin' }),

@@ -28,7 +28,8 @@ const BUDGET = '0.1'
 const LIMIT = 100_000
 const FIT = 50
 /** The gateway's default. */
-const LEASE_SECONDS = 10
+const LEASE_SECONDS = 30
+const LEASE = { SMARTFLOW_HOLD_LEASE_MS: String(LEASE_SECONDS * 1_000) }
 
 const MAIN = fresh('money')
 const TIGHT = fresh('tight')
@@ -70,9 +71,9 @@ describe.skipIf(redisUrl === '')('money (skipped without a Redis)', () => {
   beforeAll(async () => {
     upstream = await startUpstream()
     redis = openRedis(redisUrl, { name: 'money-test', commandTimeoutMs: 10_000 })
-    await redis.whenUp(5_000)
+    expect(await redis.whenUp(10_000)).toBe(true)
     books = new Books(redis, MAIN)
-    first = await startGateway({ redisUrl, gateway: MAIN, resources: RESOURCES(upstream.url) })
+    first = await startGateway({ redisUrl, gateway: MAIN, resources: RESOURCES(upstream.url), env: LEASE })
     second = await follower()
   })
 
@@ -86,7 +87,7 @@ describe.skipIf(redisUrl === '')('money (skipped without a Redis)', () => {
     upstream.answer = AS_ESTIMATED
   })
 
-  function follower(env: Record<string, string> = {}): Promise<GatewayProcess> {
+  function follower(env: Record<string, string> = LEASE): Promise<GatewayProcess> {
     return startGateway({ redisUrl, gateway: MAIN, keysDir: `${first.stateDir}/keys`, env })
   }
 
@@ -205,7 +206,7 @@ describe.skipIf(redisUrl === '')('money (skipped without a Redis)', () => {
   })
 
   test(`the holds of a process that is killed come back after its lease, and nothing is spent twice ${verifies('K06')}`, async () => {
-    const doomed = await follower({ SMARTFLOW_HOLD_LEASE_MS: '1000' })
+    const doomed = await follower({ SMARTFLOW_HOLD_LEASE_MS: '5000' })
     const scope = `key:${MAIN}/killed`
     const DOOMED = 20
     let living: Outcome | undefined

@@ -32,7 +32,7 @@ const RESOURCES = (url: string): string =>
       ...scripted('p', url, {
         models: { allow: ['m', 'm-*'] },
         pricing: [price('m', '100')],
-        timeouts: { request: '1s' },
+        timeouts: { request: '3s' },
       }),
       virtualKey('app', { role: 'ProxyAdmin' }),
       virtualKey('suspended', { suspend: true }),

@@ -27,7 +27,7 @@ describe.skipIf(redisUrl === '')('a pod (skipped without a Redis)', () => {
     const resources = yaml(...tenant(TENANT, {}, ...scripted('p', upstream.url), ...keys))
     writer = await startGateway({ redisUrl, gateway: TENANT, resources })
     look = openRedis(redisUrl, { name: 'look', commandTimeoutMs: 10_000 })
-    await look.whenUp(2_000)
+    expect(await look.whenUp(10_000)).toBe(true)
   })
 
   afterAll(async () => {
@@ -120,7 +120,7 @@ describe.skipIf(redisUrl === '')('a pod (skipped without a Redis)', () => {
   })
 
   test('asked to stop: not ready at once, new calls are served for the lame duck time, streams to their end', async () => {
-    const gateway = await pod({ SMARTFLOW_LAME_DUCK_MS: '1500' })
+    const gateway = await pod({ SMARTFLOW_LAME_DUCK_MS: '4000' })
     const rest = Promise.withResolvers<void>()
     upstream.answer = async (seen, response) => {
       if (seen.body['stream'] !== true) return whole('short')(seen, response)

@@ -24,7 +24,7 @@ describe.skipIf(redisUrl === '')('Redis users (skipped without a Redis)', () => 
   beforeAll(async () => {
     upstream = await startUpstream()
     admin = openRedis(redisUrl, { name: 'admin', commandTimeoutMs: 10_000 })
-    await admin.whenUp(2_000)
+    expect(await admin.whenUp(10_000)).toBe(true)
     const resources = yaml(
       ...tenant(
         TENANT,
@@ -77,8 +77,8 @@ describe.skipIf(redisUrl === '')('Redis users (skipped without a Redis)', () => 
   test('a gateway pod cannot change configuration, nor whoever has its URL', async () => {
     const user = await redisUser(admin, redisUrl, { kind: 'smartflow-gateway', gateway: TENANT })
     users.push(user)
-    const pod = openRedis(user.url, { name: 'pod' })
-    await pod.whenUp(2_000)
+    const pod = openRedis(user.url, { name: 'pod', commandTimeoutMs: 10_000 })
+    expect(await pod.whenUp(10_000)).toBe(true)
     const head = `sf:cfg:{${TENANT}}:head`
     expect(await pod.send('hget', [head, 'gen'])).toBe('1')
     await expect(pod.send('hset', [head, 'gen', '7'])).rejects.toThrow('NOPERM')
@@ -92,8 +92,8 @@ describe.skipIf(redisUrl === '')('Redis users (skipped without a Redis)', () => 
     const gateway = fresh('acl-operator')
     const user = await redisUser(admin, redisUrl, { kind: 'smartflow-operator', gateway })
     users.push(user)
-    const redis = openRedis(user.url, { name: 'operator' })
-    await redis.whenUp(2_000)
+    const redis = openRedis(user.url, { name: 'operator', commandTimeoutMs: 10_000 })
+    expect(await redis.whenUp(10_000)).toBe(true)
     const pair = newSigningKeys()
     const publisher = new Publisher({
       store: new RedisConfigStore({ redis, gateway }),

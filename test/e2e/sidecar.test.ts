@@ -43,12 +43,12 @@ describe.skipIf(redisUrl === '')('a sidecar (skipped without a Redis)', () => {
   beforeAll(async () => {
     upstream = await startUpstream(whole('ok', usage(10, 10)))
     admin = openRedis(redisUrl, { name: 'admin', commandTimeoutMs: 10_000 })
-    await admin.whenUp(2_000)
+    expect(await admin.whenUp(10_000)).toBe(true)
     gateway = await startGateway({ redisUrl, gateway: ACME, resources: resources() })
     await publishForTenant()
     user = await redisUser(admin, redisUrl, { kind: 'smartflow-sidecar-TENANT', tenant: ACME })
     own = openRedis(user.url, { name: 'own', commandTimeoutMs: 10_000 })
-    await own.whenUp(2_000)
+    expect(await own.whenUp(10_000)).toBe(true)
     sidecar = await startSidecar()
   })
 

@@ -21,7 +21,7 @@ const RESOURCES = (url: string, anthropic: string, name: string): string =>
       ...scripted('p', url, {
         models: { allow: ['m', 'gpt-4o'] },
         pricing: [price('m', '100')],
-        timeouts: { request: '1s' },
+        timeouts: { request: '3s' },
       }),
       ...scripted('a', anthropic, { preset: 'anthropic', models: { allow: ['claude-*'] } }),
       virtualKey('admin', { role: 'ProxyAdmin' }),

@@ -95,7 +95,7 @@ describe.skipIf(!inject('cluster'))('sidecars of a tenant', () => {
 
   async function isAdmitted(url: string): Promise<boolean> {
     const own = openRedis(url, { name: 'own', commandTimeoutMs: 10_000 })
-    const up = await own.whenUp(1_500)
+    const up = await own.whenUp(3_000)
     own.close()
     return up
   }

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { callOff, setDeadline } from './deadlines.ts'
 
@@ -30,5 +32,23 @@ describe('deadlines', () => {
     vi.advanceTimersByTime(5_000)
     expect(times).toBe(3)
     expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('deadlines of a process that stood still', () => {
+  it('do not come due for what had come in time', async () => {
+    const server = createServer(socket => void socket.write('in time')).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    const overdue = vi.fn<() => void>()
+    setDeadline(overdue, 50)
+    socket.once('data', () => callOff(overdue))
+    await once(server, 'connection')
+    const until = performance.now() + 250
+    while (performance.now() < until);
+    await once(socket, 'data')
+    expect(overdue).not.toHaveBeenCalled()
+    socket.destroy()
+    server.close()
   })
 })

@@ -13,12 +13,17 @@ let timer: NodeJS.Timeout | undefined
 /** Calls `overdue` once, at least `ms` from now and at most LOOK_MS later, unless it is called off. */
 export function setDeadline(overdue: Overdue, ms: number): void {
   due.set(overdue, performance.now() + ms)
-  timer ??= setInterval(look, LOOK_MS)
+  timer ??= setInterval(afterReading, LOOK_MS)
 }
 
 /** Calls the deadline off; harmless when it has passed. */
 export function callOff(overdue: Overdue): void {
   due.delete(overdue)
+}
+
+/** What waits in the sockets is read first: a process that stood still must not take its own delay for somebody else's. */
+function afterReading(): void {
+  setImmediate(look)
 }
 
 /** The timer runs on over a pause of one look, so that a steady load does not start and stop it at each call. */

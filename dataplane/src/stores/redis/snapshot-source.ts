@@ -161,8 +161,10 @@ export class RedisSnapshotSource implements SnapshotSource {
   }
 
   #say(problem: string | undefined, error?: unknown): void {
+    // Before anything was published all is as it should be: whoever starts first waits for the others.
+    const level = this.#data === undefined && error === undefined ? 'warn' : 'error'
     if (problem !== undefined && problem !== this.#problem)
-      this.#options.log('error', problem, error === undefined ? {} : { error })
+      this.#options.log(level, problem, error === undefined ? {} : { error })
     this.#problem = problem
   }
 }
