@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const MAIN = join(import.meta.dirname, '../../dataplane/src/main.ts')
-const READY_MS = 20_000
+const READY_MS = 60_000
 
 /** A test's gateway process. */
 export interface GatewayProcess {
@@ -34,6 +34,8 @@ export interface GatewayOptions {
   readonly keysDir?: string
   readonly gateway?: string
   readonly env?: Readonly<Record<string, string>>
+  /** How long it may take, milliseconds. */
+  readonly readyMs?: number
 }
 
 const started = new Set<GatewayProcess>()
@@ -84,7 +86,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
   })
   const output = collect(child)
   const exited = new Promise<number | null>(resolve => child.once('exit', code => resolve(code)))
-  const addresses = await ready(child, output)
+  const addresses = await ready(child, output, options.readyMs ?? READY_MS)
   const gateway: GatewayProcess = {
     proxy: addresses['proxy'] ?? '',
     management: addresses['management'] ?? '',
@@ -136,8 +138,8 @@ function collect(child: ChildProcess): Output {
   return output
 }
 
-async function ready(child: ChildProcess, output: Output): Promise<Record<string, string>> {
-  const end = Date.now() + READY_MS
+async function ready(child: ChildProcess, output: Output, readyMs: number): Promise<Record<string, string>> {
+  const end = Date.now() + readyMs
   while (!output.text.includes('\n')) {
     if (child.exitCode !== null || Date.now() > end) {
       child.kill('SIGKILL')

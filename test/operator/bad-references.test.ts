@@ -310,7 +310,7 @@ describe('an object that cannot be served as it is says why', () => {
         if (isSaid(now, type, 'False', reason)) return now
         throw new Error(JSON.stringify(now?.status ?? 'nothing is said'))
       },
-      20_000,
+      60_000,
     )
     expect(condition(seen, type)?.message).toMatch(says)
     expect(condition(seen, 'Ready')?.status).toBe('False')

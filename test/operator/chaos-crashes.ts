@@ -18,7 +18,7 @@ import {
   chaosOfFile,
 } from './chaos-world.ts'
 import { test } from './cluster-test.ts'
-import { type Plane, secretOf, startOperator, startPlane } from './stack.ts'
+import { type Plane, secretOf, see, startOperator, startPlane } from './stack.ts'
 import { patchSpec } from './world.ts'
 
 declare module 'vitest' {
@@ -116,6 +116,8 @@ export function crashesOfFile({ staying, thorough }: CrashesOptions): void {
         await everyPlane(planes, token, 200)
         expect((await secretOf(world.cluster, tenant, `${staying[at]}-key`))?.['token']).toBe(token)
       }
+      const counted = async (): Promise<unknown> => (await see(world.cluster, 'aitenants', tenant))?.status?.['keys']
+      await eventually('the tenant tells how many keys stayed', async () => (await counted()) === staying.length)
       if (tenant !== 'calm') await endsAs(world, tenant, calm, PATIENCE_MS)
       return await endState(world, tenant)
     } finally {

@@ -25,16 +25,17 @@ describe('data planes in trouble', { timeout: 180_000 }, () => {
     writeFileSync(join(keysDir, 'master.key'), readFileSync(join(await mountedKeys(world), 'master.key')))
     writeFileSync(join(keysDir, 'signing.pub'), newSigningKeys().publicKey)
     // It is never up: its pod is ready all the same, as with a probe that somebody took out.
-    const up = startPlane(world, { keysDir }).then(
+    const up = startPlane(world, { keysDir, readyMs: 40_000 }).then(
       () => 'up',
       () => 'never up',
     )
     const tenant = await eventually('the tenant names it', async () => {
       const seen = await tenantSeen(held)
-      return isSaid(seen, 'Programmed', 'False', 'DataPlaneRejected') && seen
+      const message = condition(seen, 'Programmed')?.message ?? ''
+      const isWhole = /2 of 3 pods serve it; refused by smartflow-gateway-\d+: .*sign/.test(message)
+      return isSaid(seen, 'Programmed', 'False', 'DataPlaneRejected') && isWhole && seen
     })
     const said = condition(tenant, 'Programmed')?.message ?? ''
-    expect(said).toMatch(/2 of 3 pods serve it; refused by smartflow-gateway-\d+: .*sign/)
     await expect
       .poll(async () => (await gatewaySeen(held))?.status?.['dataPlane'])
       .toMatchObject({ ready: 3, current: 2, rejected: 1 })

@@ -126,7 +126,7 @@ describe('the configuration store', { timeout: 180_000 }, () => {
     await held.operator.stop()
     await withRedis(redis => restore(redis, dump))
     held.operator = await startOperator(held.world)
-    await eventually('it is published above', async () => (await newest()).epoch > before.epoch, 20_000)
+    await eventually('it is published above', async () => (await newest()).epoch > before.epoch, 60_000)
   })
 
   test('loses pieces: a plane that cannot start says so, and they are written again', async ({ cluster: _ }) => {

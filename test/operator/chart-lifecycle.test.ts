@@ -143,8 +143,14 @@ async function playCleanup(cluster: Cluster, namespace: string): Promise<void> {
   )
   const token = await cluster.serviceAccountToken(namespace, 'shop-cleanup')
   const scale = `/apis/apps/v1/namespaces/${namespace}/deployments/shop-operator/scale`
-  expect((await cluster.request('PATCH', scale, { token, body: { spec: { replicas: 0 } } })).code).toBe(200)
-  const { body: keys } = await cluster.request<Listed>('GET', '/apis/smartflow.dev/v1alpha1/virtualkeys', { token })
+  // Its rights were made a moment before it.
+  const asks = async (method: string, path: string, options: object = {}): Promise<Listed> =>
+    eventually(`${method} ${path} is let through`, async () => {
+      const { code, body: answer } = await cluster.request<Listed>(method, path, { token, ...options })
+      return code === 200 && answer
+    })
+  await asks('PATCH', scale, { body: { spec: { replicas: 0 } } })
+  const keys = await asks('GET', '/apis/smartflow.dev/v1alpha1/virtualkeys')
   const key = keys.items.find(({ metadata }) => metadata.name === 'orders')
   const at = key?.metadata.finalizers?.indexOf(REVOKE) ?? -1
   const body = [
@@ -152,6 +158,10 @@ async function playCleanup(cluster: Cluster, namespace: string): Promise<void> {
     { op: 'remove', path: `/metadata/finalizers/${at}` },
   ]
   const call = { token, body, contentType: 'application/json-patch+json' }
+  await eventually('the key may be patched', async () => {
+    const dryRun = `${ours(namespace)}/virtualkeys/orders?dryRun=All`
+    return (await cluster.request('PATCH', dryRun, call)).code === 200
+  })
   const patched = await cluster.request<Live>('PATCH', `${ours(namespace)}/virtualkeys/orders`, call)
   expect(patched).toMatchObject({ code: 200, body: { metadata: { finalizers: ['example.com/other'] } } })
   await cluster.request('PATCH', `${ours(namespace)}/virtualkeys/orders`, { body: { metadata: { finalizers: null } } })

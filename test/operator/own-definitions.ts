@@ -26,5 +26,8 @@ export async function applyOwnDefinitions(cluster: Cluster): Promise<void> {
 async function isServed(cluster: Cluster, name: string): Promise<true | undefined> {
   const { body } = await cluster.request<Definition>('GET', `${PLACE}/${name}`)
   const established = body.status?.conditions?.some(({ type, status }) => type === 'Established' && status === 'True')
-  return established === true ? true : undefined
+  const [plural, ...group] = name.split('.')
+  // The path comes a moment after the condition.
+  const { code } = await cluster.request('GET', `/apis/${group.join('.')}/v1alpha1/${plural}?limit=1`)
+  return established === true && code === 200 ? true : undefined
 }

@@ -68,7 +68,8 @@ test('kubectl applies a definition, and the API server holds objects to its rule
       spec: { size },
     })
   const create = ['create', '--filename=-']
-  expect(await cluster.kubectl(create, { input: widget('good', 1) })).toMatchObject({ code: 0 })
+  // Established a moment before kubectl finds it.
+  await eventually('it is made', async () => (await cluster.kubectl(create, { input: widget('good', 1) })).code === 0)
   const bad = await cluster.kubectl(create, { input: widget('bad', 0) })
   expect(bad.code).toBe(1)
   expect(bad.stderr).toContain('size must be positive')

@@ -8,7 +8,7 @@ import { addGatewayPod, removePod, setPodReady } from '../../hack/control-plane/
 import { OPERATOR_MAIN, OPERATOR_NODE_FLAGS } from '../../hack/operator-command.ts'
 import { eventually, type GatewayProcess, startGateway, temporary } from '../e2e/gateway.ts'
 
-const READY_MS = 30_000
+const READY_MS = 60_000
 /** Of pods: addresses nobody calls, each its own. */
 let nextAddress = 1
 
@@ -126,7 +126,8 @@ export async function startPlane(
     ready = true,
     keysDir,
     env = {},
-  }: { stateDir?: string; ready?: boolean; keysDir?: string; env?: Record<string, string> } = {},
+    readyMs = 60_000,
+  }: { stateDir?: string; ready?: boolean; keysDir?: string; env?: Record<string, string>; readyMs?: number } = {},
 ): Promise<Plane> {
   const { cluster, namespace, gateway, redisUrl } = place
   const pod = `${gateway}-gateway-${nextAddress}`
@@ -139,6 +140,7 @@ export async function startPlane(
     stateDir,
     keysDir: keysDir ?? (await mountedKeys(place)),
     env: { SMARTFLOW_POD_UID: uid, SMARTFLOW_LISTENERS: 'proxy,management', ...env },
+    readyMs,
   })
   return Object.assign(process_, {
     uid,

@@ -139,7 +139,7 @@ test(`of two tenants that want one host, the older has it ${verifies('D02')}`, a
   // The other host it may have.
   await have('rival', ['rival.ai.example.com'])
   await have('acme', ['acme.ai.example.com'])
-  expect(isSaid(await see(cluster, 'aitenants', 'acme'), 'Ready', 'True')).toBe(true)
+  await eventually('acme is Ready', async () => isSaid(await see(cluster, 'aitenants', 'acme'), 'Ready', 'True'))
 })
 
 test(`a host outside the domains is refused, the others stay ${verifies('D02')}`, async ({ cluster: _ }) => {

@@ -185,7 +185,7 @@ export async function untilChildren(cluster: Cluster, kind: keyof typeof CHILDRE
 export async function untilAll(
   { place, operator }: { readonly place: Place; readonly operator: OperatorProcess },
   [type, status, reason]: readonly [type: string, status: string, reason?: string],
-  { plurals = SERVED, timeoutMs = 20_000 }: { plurals?: readonly string[]; timeoutMs?: number } = {},
+  { plurals = SERVED, timeoutMs = 60_000 }: { plurals?: readonly string[]; timeoutMs?: number } = {},
 ): Promise<void> {
   let waiting: readonly Seen[] = []
   const check = async (): Promise<boolean> => {

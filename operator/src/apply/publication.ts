@@ -39,12 +39,13 @@ interface Situation {
 /**
  * What came of publishing. `held`: a second look at the sources is due, then publish the same again; `few`: only because
  * nothing was published yet since the start. `stale`: another writer took over, this process must end. `unavailable`:
- * the store is away; nothing changed, try again.
+ * the store is away, `since` then (milliseconds since the epoch); nothing changed, try again.
  */
 export type PublicationOutcome =
   | (Situation & { readonly outcome: 'published' | 'unchanged'; readonly version: Version })
   | (Situation & { readonly outcome: 'held'; readonly few: boolean; readonly message: string })
-  | (Situation & { readonly outcome: 'stale' | 'unavailable'; readonly message: string })
+  | (Situation & { readonly outcome: 'stale'; readonly message: string })
+  | (Situation & { readonly outcome: 'unavailable'; readonly message: string; readonly since: number })
 
 /** Who publishes what where. */
 export interface PublicationOptions {
@@ -69,6 +70,7 @@ export class Publication {
   #inForce: Digests = new Map()
   #version: Version | undefined
   #stale: string | undefined
+  #awaySince: number | undefined
   #evictionProblem: string | undefined
   #checkAt = 0
   #collectAt: number
@@ -144,11 +146,13 @@ export class Publication {
     try {
       await this.#check()
       const published = await this.#publisher.publish(compiled)
+      this.#awaySince = undefined
       return this.#outcomeOf(published, compiled)
     } catch (error) {
       const answered = error instanceof Error && error.name === 'ReplyError'
       if (!(error instanceof StoreAway) && !answered) throw error
-      return this.#failed('unavailable', error.message, compiled)
+      this.#awaySince ??= this.#options.now()
+      return { ...this.#failed('unavailable', error.message, compiled), since: this.#awaySince }
     }
   }
 

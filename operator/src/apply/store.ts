@@ -126,6 +126,7 @@ const NOWHERE = {
   inForce: new Map(),
   version: undefined,
   upToDate: false,
+  since: 0,
   evictionProblem: undefined,
 } as const satisfies PublicationOutcome
 

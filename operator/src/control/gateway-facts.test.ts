@@ -46,14 +46,14 @@ test('pods are current, behind, refusing or silent; only those that take calls c
 })
 
 test('nothing is current before anything was published', () => {
-  const plan = planOf([live()], { outcome: { ...NOTHING, outcome: 'unavailable', message: 'away' } })
+  const plan = planOf([live()], { outcome: { ...NOTHING, outcome: 'unavailable', message: 'away', since: 0 } })
   const counts = podCounts({ plan, rollout: { pods: [pod('a', 9)], store: 'up' }, now: NOW })
   expect(counts).toMatchObject({ ready: 1, current: 0 })
 })
 
 test('the store is ready, away, or not to be trusted', () => {
   expect(said(published(1))).toEqual(['ConfigStoreReady True Ready'])
-  expect(said({ ...NOTHING, outcome: 'unavailable', message: 'away' })).toEqual([
+  expect(said({ ...NOTHING, outcome: 'unavailable', message: 'away', since: 0 })).toEqual([
     'ConfigStoreReady False StoreUnavailable',
   ])
   expect(said({ ...published(1), evictionProblem: 'allkeys' })).toEqual(['ConfigStoreReady False UnsafeEvictionPolicy'])
@@ -73,7 +73,7 @@ test('a publication that is held back is said, and the wanted configuration is t
 })
 
 test('a store that is away takes nothing back of what is in force', () => {
-  const away = { ...NOTHING, outcome: 'unavailable', message: 'away', version: published(1).version } as const
+  const away = { ...NOTHING, outcome: 'unavailable', message: 'away', since: 0, version: published(1).version } as const
   expect(factsOf({ ...away, upToDate: true }).digest).toEqual({ wanted: 'digest 1', inForce: 'digest 1' })
   expect(factsOf(away).digest).toEqual({ wanted: 'not in force', inForce: 'digest 1' })
 })

@@ -173,7 +173,7 @@ describe('turns', () => {
   })
 
   it('that fail are tried again after a second', async () => {
-    answers = [new Error('a bug'), { ...NOT_PUBLISHED, outcome: 'unavailable', message: 'away' }]
+    answers = [new Error('a bug'), { ...NOT_PUBLISHED, outcome: 'unavailable', message: 'away', since: 0 }]
     await begin()
     expect([failures.length, plans.length]).toEqual([1, 0])
     await pass(1_000)

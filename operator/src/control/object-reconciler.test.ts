@@ -315,7 +315,7 @@ describe('the gateway and its tenants', () => {
     await put(liveObject('AIGateway', 'main', { namespace: HOME }))
     for (const outcome of ['published', 'unavailable'] as const) {
       const now = published(3, ['default AITenant default'])
-      planned(outcome === 'published' ? now : { ...now, outcome, upToDate: false, message: 'away' })
+      planned(outcome === 'published' ? now : { ...now, outcome, upToDate: false, message: 'away', since: 0 })
       rollout = { ...rollout, pods: [pod('a', 3)] }
       await vi.advanceTimersByTimeAsync(2_000)
       await reconcile(`AIGateway/${HOME}/main`)
@@ -324,6 +324,36 @@ describe('the gateway and its tenants', () => {
       })
     }
     expect(conditionsOf(`AIGateway ${HOME}/main`)).toMatchObject({ Programmed: 'False/Pending' })
+  })
+
+  it('say nothing of a store that is silent for a moment, and that it is away after five seconds', async () => {
+    await put(liveObject('AIGateway', 'main', { namespace: HOME }))
+    await put(provider())
+    planned(published(1, ITEM))
+    const ids = [`AIGateway/${HOME}/main`, ID]
+    for (const id of ids) await reconcile(id)
+    const before = statusWrites().length
+    const since = Date.now()
+    const away = { ...published(1, ITEM), outcome: 'unavailable', message: 'away', since } as const
+    const changed = { ...away, upToDate: false, wanted: new Map([[ITEM[1] ?? '', 'another digest']]) }
+    for (const outcome of [away, changed]) {
+      planned(outcome)
+      await vi.advanceTimersByTimeAsync(2_000)
+      for (const id of ids) await reconcile(id)
+      expect(statusWrites()).toHaveLength(before)
+    }
+    await vi.advanceTimersByTimeAsync(1_000)
+    for (const id of ids) await reconcile(id)
+    expect(conditionsOf(`AIGateway ${HOME}/main`)).toMatchObject({ ConfigStoreReady: 'False/StoreUnavailable' })
+    expect(conditionsOf()).toMatchObject({ Programmed: 'False/Pending' })
+  })
+
+  it('are not called pending by an operator that has pods’ words but could not look at the store yet', async () => {
+    await put(provider())
+    const nothing = { ...published(1, ITEM), version: undefined, inForce: new Map(), upToDate: false }
+    planned({ ...nothing, outcome: 'unavailable', message: 'away', since: 0 })
+    await reconcile()
+    expect(conditionsOf()).toMatchObject({ Programmed: 'Unknown/StoreUnavailable' })
   })
 
   it('of which only the one in force has facts', async () => {

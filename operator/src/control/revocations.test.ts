@@ -32,7 +32,7 @@ test('a key is served until a configuration without it is published', () => {
     evictionProblem: undefined,
     upToDate: false,
   }
-  planned({ ...nothing, outcome: 'unavailable', message: 'away' })
+  planned({ ...nothing, outcome: 'unavailable', message: 'away', since: 0 })
   planned({ ...nothing, outcome: 'held', few: false, message: 'too much' })
   expect(revocations.stillServed(ID)).toContain('not published yet')
   planned(published(5))

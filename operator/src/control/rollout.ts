@@ -7,8 +7,8 @@ import { type GatewayPod, podsOf } from '../watch/pods.ts'
 const POLL_MS = 2_000
 /** After a reading that failed. */
 const RETRY_MS = 250
-/** One slow reply, or a primary that changes, is not worth a new status of every object. */
-const AWAY_MS = 5_000
+/** So long a store may be silent: one slow reply, or a primary that changes, is not worth a new status of every object. */
+export const AWAY_MS = 5_000
 /** Hints come from many pods at once. */
 const GATHER_MS = 25
 

@@ -17,7 +17,7 @@ import { rolloutTermsOf } from './gateway-terms.ts'
 import { type KindFacts, NO_FACTS } from './kind-facts.ts'
 import type { KeyFacts } from './key-facts.ts'
 import type { Plan } from './loop.ts'
-import type { Rollout } from './rollout.ts'
+import { AWAY_MS, type Rollout } from './rollout.ts'
 import type { TenantFacts } from './tenant-facts.ts'
 import { type Basis, type Ground, WrittenStatuses } from './written-statuses.ts'
 
@@ -110,28 +110,32 @@ export class StatusBoard {
     const plan = planOf()
     const parsed = observed.parsed(id)
     if (plan === undefined || parsed === undefined || !rollout.looked()) return undefined
-    const { live } = parsed
-    const compiled = plan.statuses.get(id)
-    const invalid = plan.invalid.get(id)
     if (!this.#knows(plan, id, parsed)) return undefined
     const facts = this.#factsOf(id, plan)
-    const input: StatusInput = {
+    const input = this.#inputOf(id, parsed.live, { plan, facts })
+    const { wanted, inForce } = input.digest
+    const patience = facts.newest === true || wanted !== inForce ? this.#patienceMs(plan) : 0
+    if (patience > 0) return { later: patience }
+    // Whatever no pod has a say in is said at once.
+    const podsDecide = wanted !== undefined && wanted === inForce
+    return this.#settled(statusOf(input), facts, parsed.live, podsDecide)
+  }
+
+  #inputOf(id: string, live: KubeObject, { plan, facts }: { plan: Plan; facts: KindFacts }): StatusInput {
+    const compiled = plan.statuses.get(id)
+    return {
       ...this.#groundOf(plan),
       kind: live.kind,
       generation: live.metadata.generation ?? 0,
       previous: facts.newest === true ? asNewest(live.status, plan) : live.status,
       compiled,
-      invalid,
+      invalid: plan.invalid.get(id),
       digest: facts.digest ?? digestOf(plan, compiled?.item),
       since: facts.digest === undefined && compiled?.item ? this.#since.of(placeName(compiled.item)) : undefined,
       expiresAt: facts.expiresAt,
       ...(facts.conditions !== undefined && { extra: facts.conditions }),
       ...(facts.fields !== undefined && { fields: facts.fields }),
     }
-    const { wanted, inForce } = input.digest
-    // Whatever no pod has a say in is said at once.
-    const podsDecide = wanted !== undefined && wanted === inForce
-    return this.#settled(statusOf(input), facts, live, podsDecide)
   }
 
   /** The events of a change from what the cache holds to this status. */
@@ -142,6 +146,11 @@ export class StatusBoard {
     if (PASSING.has(ready.reason)) return []
     const type = ready.status === 'True' ? 'Normal' : 'Warning'
     return [{ type, reason: ready.reason, message: ready.message.slice(0, 1_000), action: 'Reconcile' }]
+  }
+
+  /** How long a store that does not answer may go on so before anything is told of it. */
+  #patienceMs({ outcome }: Plan): number {
+    return outcome.outcome === 'unavailable' ? outcome.since + AWAY_MS - this.#options.now() : 0
   }
 
   /** A key whose Secret was just made is not to be told that it lacks one: the next plan knows. */
@@ -164,12 +173,15 @@ export class StatusBoard {
   }
 
   #groundOf(plan: Plan): Ground {
+    const { outcome } = plan
     const { pods, store } = this.#options.rollout.state()
+    // Acknowledgements that are read before the first publication say nothing without it.
+    const isUnknown = outcome.outcome === 'unavailable' && outcome.version === undefined
     return {
-      version: plan.outcome.version,
-      notPublished: 'message' in plan.outcome ? plan.outcome.message : undefined,
+      version: outcome.version,
+      notPublished: 'message' in outcome ? outcome.message : undefined,
       pods,
-      store,
+      store: isUnknown ? 'away' : store,
       ...rolloutTermsOf(plan),
       now: this.#options.now(),
     }

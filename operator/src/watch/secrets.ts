@@ -42,6 +42,8 @@ interface Entry {
   values: Readonly<Record<string, string>> | null | undefined
   live: KubeObject | undefined
   looking: boolean
+  /** How long after the look that is under way somebody wants another one. */
+  spacingMs: number
   /** The last look failed, and that was told. */
   failing: boolean
   /** Counts what happens to the entry beside looks: a look that began before is out of date. */
@@ -143,6 +145,7 @@ export class SecretReader {
     this.#setDue(entry, Math.min(entry.due, entry.lookedAt + spacingMs))
     // A look that is under way began too early for whoever asks now.
     if (spacingMs === 0) entry.changes++
+    else if (entry.looking) entry.spacingMs = Math.min(entry.spacingMs, spacingMs)
     if (this.#timer !== undefined) this.#tick()
   }
 
@@ -178,7 +181,8 @@ export class SecretReader {
       void this.#look(name, entry).finally(() => {
         entry.looking = false
         this.#looking--
-        this.#setDue(entry, entry.due)
+        this.#setDue(entry, Math.min(entry.due, entry.lookedAt + entry.spacingMs))
+        entry.spacingMs = Infinity
         if (this.#timer !== undefined && this.#looking === AT_ONCE - 1) this.#tick()
       })
     }
@@ -236,6 +240,7 @@ function fresh(owner: SecretOwner, now: number): Entry {
     values: isUnmade ? null : undefined,
     live: undefined,
     looking: false,
+    spacingMs: Infinity,
     failing: false,
     changes: 0,
     lookedAt: -Infinity,
