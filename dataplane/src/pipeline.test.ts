@@ -14,6 +14,7 @@ import { RightsBook } from './stages/identify/rights.ts'
 import { identify } from './stages/identify/stage.ts'
 import { policy } from './stages/policy/stage.ts'
 import { guardrail, testGuardrails } from './stages/policy/test-guardrails.ts'
+import { MemoryLedger, MemoryLedgerStore } from './stores/memory/ledger.ts'
 import { verifies } from '../../test/requirements.ts'
 import { answered, completion, drain, events, type TestWorld, TOKEN, world } from './testing.ts'
 
@@ -30,6 +31,12 @@ kind: VirtualKey
 metadata: { name: app }
 spec: { alias: app, budget: { amountUSD: '0.0003', period: Daily } }
 `
+
+/** All on one day. */
+function budgeted(): Promise<TestWorld> {
+  const now = Date.now()
+  return world(BUDGETED, { ledger: new MemoryLedger({ store: new MemoryLedgerStore(() => now) }) })
+}
 
 async function refusal(call: Promise<unknown>): Promise<Refusal> {
   return call.then(
@@ -110,7 +117,7 @@ spec: { alias: app, models: ['o1*'] }
 
 describe('money', () => {
   it('is held before the call and settled with the real cost after it', async () => {
-    const test = await world(BUDGETED)
+    const test = await budgeted()
     const { reply, exchange } = await test.call({ max_tokens: 100 })
     expect(factOf(exchange.trace, 'held')).toMatchObject({
       budgets: [{ scope: 'key:default/app', limit: 300, spent: 0 }],
@@ -120,7 +127,7 @@ describe('money', () => {
   })
 
   it('that does not suffice refuses the call before any provider sees it', async () => {
-    const test = await world(BUDGETED)
+    const test = await budgeted()
     const no = await refusal(test.call({ max_tokens: 1_000 }))
     expect(no).toMatchObject({ reason: 'budget_exceeded', status: 429 })
     expect(no.message).toMatch(/daily budget of key:default\/app \(\$0\.0003\)/)
@@ -145,14 +152,14 @@ describe('money', () => {
         void ((test.answer = () => answered(200, '<html>')), await refusal(test.call({ max_tokens: 1 }))),
     ],
   ])('comes back whole after %s', async (_name, act) => {
-    const test = await world(BUDGETED)
+    const test = await budgeted()
     await act(test)
     test.answer = () => completion('x', { usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 } })
     expect(await spent(test)).toBe(0)
   })
 
   it('of a stream whose reader left is charged by what passed', async () => {
-    const test = await world(BUDGETED)
+    const test = await budgeted()
     const piece = (content: string): string =>
       `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content }, finish_reason: null }] })}\n\n`
     test.answer = () => events(piece('12345678'), piece('never read'))

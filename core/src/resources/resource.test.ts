@@ -125,7 +125,7 @@ describe('a problem', () => {
         spec,
       })),
     )
-    fc.assert(fc.property(value, each => Array.isArray(parseResource(each))))
+    fc.assert(fc.property(value, each => void parseResource(each)))
   })
 })
 

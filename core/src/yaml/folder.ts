@@ -9,7 +9,7 @@ import { duplicateProblem, type FileContent, type FileProblem, readDocuments } f
 
 const MAX_PROBLEMS = 100
 const MAX_FILES = 2_000
-/** Longest wait for a file that never stops changing. */
+/** Longest wait for a file that never stops changing, unless the usual wait is longer. */
 const MAX_WAIT_MS = 1_000
 const MAX_FILE_BYTES = 4 * 1_024 * 1_024
 
@@ -115,7 +115,7 @@ export class ConfigFolder {
     if (this.#closed) return
     const now = performance.now()
     this.#waitingSince ??= now
-    const left = this.#waitingSince + MAX_WAIT_MS - now
+    const left = this.#waitingSince + Math.max(MAX_WAIT_MS, this.#debounce) - now
     clearTimeout(this.#soon)
     this.#soon = setTimeout(
       () => {

@@ -15,7 +15,7 @@ async function target(
     sockets.push(socket.on('error', () => {}))
     connected(socket)
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => server.listen({ port: 0, host: '127.0.0.1', backlog: 4_096 }, resolve))
   const egress = undiciEgress()
   open.push({ egress, server, sockets })
   return { egress, port: (server.address() as AddressInfo).port, sockets }
@@ -88,16 +88,9 @@ describe('undiciEgress', () => {
     const { egress, port, sockets } = await target()
     const url = `http://127.0.0.1:${port}/`
     const gone = new AbortController()
-    const taking = Array.from({ length: 1_024 }, () =>
-      egress.send(request(url, { signal: gone.signal })).catch(() => {}),
-    )
-    await new Promise<void>(resolve => {
-      const timer = setInterval(() => {
-        if (sockets.length < 1_024) return
-        clearInterval(timer)
-        resolve()
-      }, 10)
-    })
+    const lasting = { signal: gone.signal, headersTimeoutMs: 60_000 }
+    const taking = Array.from({ length: 1_024 }, () => egress.send(request(url, lasting)).catch(() => {}))
+    await expect.poll(() => sockets.length).toBe(1_024)
     expect((await failure(egress.send(request(url, { headersTimeoutMs: 50 })))).failure).toBe('timeout')
     const impatient = new AbortController()
     const waiting = failure(egress.send(request(url, { signal: impatient.signal })))

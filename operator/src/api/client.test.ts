@@ -93,7 +93,7 @@ describe('calls to the API server', () => {
 
   it('end after their time', async () => {
     api.script('hang')
-    expect(await failure(client.get(KEY, { timeoutMs: 30 }))).toMatchObject({ reason: 'Timeout' })
+    expect(await failure(client.get(KEY, { timeoutMs: 500 }))).toMatchObject({ reason: 'Timeout' })
     expect(codes).toEqual(['GET <error>'])
   })
 
@@ -106,7 +106,7 @@ describe('calls to the API server', () => {
     await waitFor(() => expect(api.watches).toBe(1))
     for (let call = 0; call < 2; call++) {
       api.script('hang')
-      await failure(client.get(KEY, { timeoutMs: 30 }))
+      await failure(client.get(KEY, { timeoutMs: 500 }))
     }
     expect(await watching).toMatchObject({ reason: 'Transient' })
     expect(await client.get(KEY)).toBeUndefined()

@@ -22,7 +22,7 @@ describe.skipIf(redisUrl === '')('users of the store (skipped without a Redis)',
   async function connect(url: string): Promise<StoreConnection> {
     const connection = new StoreConnection({ url, name: 'test' })
     open.push(connection)
-    await connection.whenUp(1_500)
+    await connection.whenUp(4_000)
     return connection
   }
 

@@ -61,9 +61,11 @@ describe.skipIf(url === '')('with a server (skipped without a Redis)', () => {
 
   test('a publication goes on above what was published before, here or elsewhere', async () => {
     store.use(url, { epoch: 4, generation: 20 })
+    await expect.poll(() => store.up()).toBe(true)
     const first = await store.publish(compiled())
     expect(first.version).toMatchObject({ epoch: 5, generation: 21 })
     store.use(other(), undefined)
+    await expect.poll(() => store.up()).toBe(true)
     const second = await store.publish(compiled())
     expect(second).toMatchObject({ outcome: 'published', version: { epoch: 6, generation: 22 } })
   })
@@ -89,7 +91,7 @@ describe.skipIf(url === '')('with a server (skipped without a Redis)', () => {
   test('pods that say something are heard', async () => {
     store.use(url, undefined)
     const pod = new StoreConnection({ url, name: 'pod' })
-    await pod.whenUp(5_000)
+    expect(await pod.whenUp(10_000)).toBe(true)
     await expect
       .poll(async () => {
         await pod.send('publish', [configKeys.ackNotify(gateway), 'pod-1'])

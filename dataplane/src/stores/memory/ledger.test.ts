@@ -6,7 +6,7 @@ const open = async () => {
   let now = Date.parse('2026-11-22T10:00:00Z')
   const store = new MemoryLedgerStore(() => now)
   return {
-    ledger: () => new MemoryLedger({ store, leaseMs: 300 }),
+    ledger: (leaseMs = 300) => new MemoryLedger({ store, leaseMs }),
     pass: async (ms: number) => void (now += ms),
     leaseMs: 300,
     end: async () => {},

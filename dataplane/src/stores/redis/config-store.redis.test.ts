@@ -12,8 +12,8 @@ describe.skipIf(url === '')('on Redis (skipped without a Redis)', () => {
   let redis: RedisConnection
 
   beforeAll(async () => {
-    redis = openRedis(url, { name: 'config' })
-    await redis.whenUp(2000)
+    redis = openRedis(url, { name: 'config', commandTimeoutMs: 5_000 })
+    expect(await redis.whenUp(10_000)).toBe(true)
   })
 
   afterAll(() => redis.close())

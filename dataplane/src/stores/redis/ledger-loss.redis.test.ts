@@ -11,6 +11,8 @@ import { openTestProxy, type TestProxy } from './test-proxy.ts'
 
 const url = inject('redisUrl')
 const LEASE_MS = 400
+/** A command without an answer has failed a third of this later, at most. */
+const GIVE_UP_MS = 500
 const OPEN_LOCALLY: GatewaySettings['storeLoss'] = { budgets: 'FailOpenLocal', rateLimits: 'Local' }
 
 const daily = (amount: number, id = 'key:a'): Scope => ({
@@ -41,10 +43,10 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
   beforeEach(async () => {
     tenant = `loss-${randomBytes(6).toString('hex')}`
     proxy = await openTestProxy(url)
-    direct = openRedis(url, { name: 'onlooker' })
-    through = openRedis(proxy.url, { name: 'ledger', commandTimeoutMs: 150 })
+    direct = openRedis(url, { name: 'onlooker', commandTimeoutMs: 5_000 })
+    through = await connect(2_000)
     ledgers = []
-    await Promise.all([direct.whenUp(2000), through.whenUp(2000)])
+    expect(await direct.whenUp(10_000)).toBe(true)
   })
 
   afterEach(async () => {
@@ -53,6 +55,18 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
     through.close()
     await proxy.close()
   })
+
+  const connect = async (commandTimeoutMs: number): Promise<RedisConnection> => {
+    const redis = openRedis(proxy.url, { name: 'ledger', commandTimeoutMs })
+    expect(await redis.whenUp(10_000)).toBe(true)
+    return redis
+  }
+
+  /** For answers that never come. */
+  const giveUpSoon = async (): Promise<void> => {
+    through.close()
+    through = await connect(GIVE_UP_MS)
+  }
 
   const open = (redis: RedisConnection, options: Partial<RedisLedgerOptions> = {}): RedisLedger => {
     const ledger = new RedisLedger({
@@ -98,30 +112,32 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
 
   const back = async (): Promise<void> => {
     proxy.set('through')
-    expect(await through.whenUp(5000)).toBe(true)
+    expect(await through.whenUp(10_000)).toBe(true)
   }
 
   describe('answers that are lost', () => {
     test('a settlement whose answer was lost is charged once', async () => {
+      await giveUpSoon()
       const ledger = open(through)
       const holds = await Promise.all(Array.from({ length: 20 }, () => admit(ledger, [daily(1e6)], 100)))
       proxy.set('deaf')
       for (const admission of holds) held(admission).settle({ cost: 70, tokens: 0 })
       await expect.poll(books).toEqual({ spent: 1400, held: 0 })
-      await sleep(200)
+      await sleep(2 * GIVE_UP_MS)
       expect(ledger.health().waiting).toBe(20)
       await away()
       await back()
-      await ledger.drain(2000)
+      await ledger.drain(10_000)
       expect(ledger.health()).toEqual({ up: true, waiting: 0, lost: 0 })
       expect(await books()).toEqual({ spent: 1400, held: 0 })
     })
 
     test('an admission whose answer was lost does not hold for ever', async () => {
       let skew = 0
+      await giveUpSoon()
       const ledger = open(through, { now: () => Date.now() + skew })
       held(await admit(ledger, [daily(1e6)], 100)).settle({ cost: 0, tokens: 0 })
-      await ledger.drain(1000)
+      await ledger.drain(10_000)
       proxy.set('deaf')
       expect(held(await admit(ledger, [daily(1e6)], 100)).degraded).toBe(true)
       expect(await books()).toEqual({ spent: 0, held: 100 })
@@ -131,6 +147,7 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
     })
 
     test('an admission that was abandoned and arrives late is not taken', async () => {
+      await giveUpSoon()
       const ledger = open(through)
       proxy.set('silent')
       expect(held(await admit(ledger, [daily(1e6)], 100)).degraded).toBe(true)
@@ -181,7 +198,7 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
         await new Promise(resolve => setImmediate(resolve))
         await away()
         await back()
-        await ledger.drain(2000)
+        await ledger.drain(10_000)
       }
       expect(await books()).toEqual({ spent: expected, held: 0 })
     })
@@ -217,7 +234,7 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
       const [doomed, other] = [open(through), open(direct)]
       const holds = await Promise.all(Array.from({ length: 10 }, () => admit(doomed, [daily(1e6)], 100)))
       for (const admission of holds.slice(0, 5)) held(admission).settle({ cost: 7, tokens: 0 })
-      await doomed.drain(1000)
+      await doomed.drain(10_000)
       for (const admission of holds.slice(5)) held(admission).settle({ cost: 7, tokens: 0 })
       through.close()
       expect(await books()).toEqual({ spent: 35, held: 500 })
@@ -236,7 +253,7 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
       await direct.send('set', [broken, 'text'])
       held(bad).settle({ cost: 7, tokens: 0 })
       held(good).settle({ cost: 7, tokens: 0 })
-      await ledger.drain(1000)
+      await ledger.drain(10_000)
       expect(ledger.health()).toEqual({ up: true, waiting: 0, lost: 2 })
       await direct.send('del', [broken])
       expect(await books()).toEqual({ spent: 7, held: 0 })
@@ -248,7 +265,7 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
       const ledger = open(through, { now: () => Date.parse('2026-11-22T10:00:30Z') })
       held(await admit(ledger, [daily(1_000_000)], 1000)).settle({ cost: 0, tokens: 0 })
       held(await admit(ledger, [daily(1_000_000)], 100_000))
-      await ledger.drain(1000)
+      await ledger.drain(10_000)
       await away()
       const local = await Promise.all(Array.from({ length: 11 }, () => admit(ledger, [daily(1_000_000)], 900)))
       expect(local.slice(0, 10).map(admission => held(admission).degraded)).toEqual(
@@ -259,7 +276,7 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
       expect(ledger.health()).toMatchObject({ up: false, waiting: 1, lost: 0 })
       held(await admit(ledger, [daily(1_000_000)], 3000)).settle({ cost: 3000, tokens: 0 })
       await back()
-      await ledger.drain(2000)
+      await ledger.drain(10_000)
       expect(await books()).toEqual({ spent: 8000, held: 100_000 })
     })
 
@@ -284,7 +301,8 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
 
     test('rates are counted by this process alone, or refused', async () => {
       const limited: Scope = { id: 'key:a', budget: undefined, rateLimit: { rpm: 2, tpm: 1000, concurrency: 5 } }
-      const ledger = open(through)
+      const now = Date.now()
+      const ledger = open(through, { now: () => now })
       const closed = open(through, { storeLoss: () => ({ budgets: 'FailOpenLocal', rateLimits: 'FailClosed' }) })
       await away()
       held(await admit(ledger, [limited], 0, 600)).settle({ cost: 0, tokens: 10 })
@@ -301,7 +319,7 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
       for (const admission of holds) held(admission).settle({ cost: 5, tokens: 0 })
       expect(ledger.health()).toEqual({ up: false, waiting: 3, lost: 2 })
       await back()
-      await ledger.drain(2000)
+      await ledger.drain(10_000)
       expect((await books()).spent).toBe(15)
     })
   })
@@ -311,11 +329,11 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
       const ledger = open(through)
       const live = held(await admit(ledger, [daily(1e6)], 300))
       for (let i = 0; i < 10; i++) held(await admit(ledger, [daily(1e6)], 100)).settle({ cost: 50, tokens: 0 })
-      await ledger.drain(1000)
+      await ledger.drain(10_000)
       await forget()
       await expect.poll(books).toEqual({ spent: 500, held: 300 })
       live.settle({ cost: 20, tokens: 0 })
-      await ledger.drain(1000)
+      await ledger.drain(10_000)
       expect(await books()).toEqual({ spent: 520, held: 0 })
     })
 
@@ -334,23 +352,23 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
       const ledger = open(through, { renewMs: 60_000 })
       const live = held(await admit(ledger, [daily(1e6)], 300))
       for (let i = 0; i < 10; i++) held(await admit(ledger, [daily(1e6)], 100)).settle({ cost: 50, tokens: 0 })
-      await ledger.drain(1000)
+      await ledger.drain(10_000)
       await forget()
       live.settle({ cost: 20, tokens: 0 })
       await expect.poll(books).toEqual({ spent: 520, held: 0 })
     })
 
     test('a process that the store forgot for being idle goes on, and nothing is closed', async () => {
-      let skew = 0
-      const ledger = open(direct, { now: () => Date.now() + skew })
+      let [skew, looks] = [0, 0]
+      const ledger = open(direct, { now: () => (looks++, Date.now() + skew) })
       held(await admit(ledger, [daily(1e6)], 100)).settle({ cost: 50, tokens: 0 })
       held(await admit(ledger, [daily(1e6)], 100)).settle({ cost: 50, tokens: 0 })
-      await ledger.drain(1000)
-      skew = 11_000
-      await sleep(100)
+      await ledger.drain(10_000)
+      ;[skew, looks] = [11_000, 0]
+      await expect.poll(() => looks).toBeGreaterThanOrEqual(4) // two ticks: what was told is forgotten here too
       await direct.send('del', await keys('p'))
       held(await admit(ledger, [daily(1e6)], 100)).settle({ cost: 7, tokens: 0 })
-      await ledger.drain(1000)
+      await ledger.drain(10_000)
       expect(await books()).toEqual({ spent: 107, held: 0 })
       expect(await direct.send('zscore', [`sf:{${tenant}}:led:procs`, '!'])).toBeNull()
     })
@@ -370,14 +388,15 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
     })
 
     test('closes the tenant for one lease, so that every process can say again what it holds', async () => {
-      const [ours, other] = [open(through), open(direct)]
+      const leaseMs = 2_000
+      const [ours, other] = [open(through, { leaseMs }), open(direct, { leaseMs })]
       held(await admit(ours, [daily(1e6)], 300))
       await forget()
       await expect.poll(books).toEqual({ spent: 0, held: 300 })
       const closed = held(await admit(other, [daily(1e6)], 10))
       expect(closed.degraded).toBe(true)
       closed.settle({ cost: 0, tokens: 0 })
-      await sleep(LEASE_MS)
+      await sleep(leaseMs)
       expect(held(await admit(other, [daily(1e6)], 10)).degraded).toBe(false)
     })
 
@@ -396,10 +415,10 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
       const hold = held(await admit(paused, [daily(1e6)], 300))
       await sleep(LEASE_MS + 50)
       held(await admit(other, [daily(1e6)], 10)).settle({ cost: 0, tokens: 0 })
-      await other.drain(1000)
+      await other.drain(10_000)
       expect(await books()).toEqual({ spent: 0, held: 0 })
       hold.settle({ cost: 200, tokens: 0 })
-      await paused.drain(1000)
+      await paused.drain(10_000)
       expect(await books()).toEqual({ spent: 200, held: 0 })
       expect(held(await admit(other, [daily(1e6)], 10)).degraded).toBe(false)
     })
@@ -437,8 +456,9 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
 
     test('a thousand calls over three processes, one of them killed: no overspend, no phantom hold', async () => {
       const LIMIT = 100_000
-      const connections = [direct, through, openRedis(url, { name: 'third' })]
-      await connections[2]?.whenUp(2000)
+      const third = openRedis(url, { name: 'third', commandTimeoutMs: 5_000 })
+      expect(await third.whenUp(10_000)).toBe(true)
+      const connections = [direct, through, third]
       const processes = connections.map(redis => open(redis))
       let most = 0
       let spent = 0
@@ -456,13 +476,13 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
         admission.hold.settle({ cost: at % 150, tokens: 0 })
       }
       await Promise.all(Array.from({ length: 1000 }, (_, at) => call(at)))
-      await Promise.all(processes.map(ledger => ledger.drain(2000)))
+      await Promise.all(processes.map(ledger => ledger.drain(10_000)))
       await processes[2]?.close()
       await sleep(LEASE_MS + 50)
       held(await admit(processes[0] ?? never(), [daily(1e9)], 0))
       expect(most).toBeLessThanOrEqual(LIMIT)
       expect(await books()).toEqual({ spent, held: 0 })
-      connections[2]?.close()
+      third.close()
     })
   })
 
@@ -485,7 +505,7 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
         { id: 'key:a', budget: { amount: 1e6, period: 'Daily' }, rateLimit: { rpm: 10, tpm: 1e6, concurrency: 5 } },
       ]
       held(await admit(ledger, scopes, 100, 10)).settle({ cost: 10, tokens: 1000 })
-      await ledger.drain(1000)
+      await ledger.drain(10_000)
       const tomorrow = Math.floor(Date.now() / 86_400_000 + 1) * 86_400_000
       const [budget = '', [rate = ''], [process = '']] = [(await keys('b'))[0], await keys('r'), await keys('p')]
       expect(await direct.send('pexpiretime', [budget])).toBe(tomorrow + 2 * 86_400_000)
@@ -498,7 +518,7 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
       const ledger = open(direct)
       const scope: Scope = { id: 'key:a', budget: undefined, rateLimit: undefined }
       held(await admit(ledger, [scope], 100, 10)).settle({ cost: 10, tokens: 1000 })
-      await ledger.drain(1000)
+      await ledger.drain(10_000)
       expect(await direct.send('keys', [`sf:{${tenant}}:*`])).toEqual([])
     })
 
@@ -507,7 +527,7 @@ describe.skipIf(url === '')('the ledger on a Redis that fails (skipped without a
       const holds = await Promise.all(Array.from({ length: 20 }, () => admit(ledger, [daily(1e6)], 100)))
       await direct.send('script', ['FLUSH'])
       for (const admission of holds) held(admission).settle({ cost: 7, tokens: 0 })
-      await ledger.drain(2000)
+      await ledger.drain(10_000)
       expect(await books()).toEqual({ spent: 140, held: 0 })
     })
   })

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, inject } from 'vitest'
+import { describe, expect, inject } from 'vitest'
 import { ledgerContract, type LedgerWorld } from '../../ports/ledger.contract.ts'
 import { openRedis, type RedisConnection } from './connection.ts'
 import { RedisLedger } from './ledger.ts'
@@ -10,17 +10,18 @@ const LEASE_MS = 300
 /** Each process has a connection of its own, as in life. */
 const open = async (): Promise<LedgerWorld> => {
   const connections: RedisConnection[] = []
-  const spare = Array.from({ length: 2 }, () => openRedis(url, { name: 'ledger' }))
-  await Promise.all(spare.map(redis => redis.whenUp(2000)))
+  const connect = (): RedisConnection => openRedis(url, { name: 'ledger', commandTimeoutMs: 5_000 })
+  const spare = [connect(), connect()]
+  expect(await Promise.all(spare.map(redis => redis.whenUp(10_000)))).toEqual([true, true])
   return {
-    ledger: () => {
-      const redis = spare[connections.length % spare.length] ?? openRedis(url, { name: 'ledger' })
+    ledger: (leaseMs = LEASE_MS) => {
+      const redis = spare[connections.length % spare.length] ?? connect()
       connections.push(redis)
       return new RedisLedger({
         redis,
         process: 'contract',
         storeLoss: () => ({ budgets: 'FailClosed', rateLimits: 'FailClosed' }),
-        leaseMs: LEASE_MS,
+        leaseMs,
         renewMs: 50,
       })
     },

@@ -23,8 +23,8 @@ describe.skipIf(url === '')('garbage in Redis (skipped without a Redis)', () => 
   let garbage: RedisGarbage
 
   beforeAll(async () => {
-    redis = openRedis(url, { name: 'garbage' })
-    await redis.whenUp(2000)
+    redis = openRedis(url, { name: 'garbage', commandTimeoutMs: 5_000 })
+    expect(await redis.whenUp(10_000)).toBe(true)
   })
   afterAll(() => redis.close())
 

@@ -8,14 +8,14 @@ const url = inject('redisUrl')
 
 describe.skipIf(url === '')('on Redis (skipped without a Redis)', () => {
   responseCacheContract('Redis response cache', async () => {
-    const redis = openRedis(url, { name: 'cache' })
-    await redis.whenUp(2000)
+    const redis = openRedis(url, { name: 'cache', commandTimeoutMs: 5_000 })
+    expect(await redis.whenUp(10_000)).toBe(true)
     return { cache: new RedisResponseCache({ redis }), pass: ms => sleep(ms), end: async () => redis.close() }
   })
 
   test('does not keep what is too long for a shared connection', async () => {
-    const redis = openRedis(url, { name: 'cache' })
-    await redis.whenUp(2000)
+    const redis = openRedis(url, { name: 'cache', commandTimeoutMs: 5_000 })
+    expect(await redis.whenUp(10_000)).toBe(true)
     const cache = new RedisResponseCache({ redis, maxValueBytes: 10 })
     cache.put('cache-long', 'k', Buffer.alloc(11), 60)
     expect(await cache.get('cache-long', 'k')).toBeUndefined()
