@@ -33,26 +33,32 @@ async function started(): Promise<{
   return { reader, controller, reply, aborted }
 }
 
+/** Deadlines are looked at when the turn's sockets have been read. */
+async function pass(ms: number): Promise<void> {
+  vi.advanceTimersByTime(ms)
+  await turnsEnd()
+}
+
 describe('the idle time-out of an answer', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }))
   afterEach(() => void vi.useRealTimers())
 
   it('ends an answer of which nothing comes', async () => {
     const { aborted } = await started()
-    vi.advanceTimersByTime(IDLE_MS - 1)
+    await pass(IDLE_MS - 1)
     expect(aborted).toHaveLength(0)
-    vi.advanceTimersByTime(IDLE_MS)
+    await pass(IDLE_MS)
     expect(aborted).toMatchObject([{ failure: 'timeout' }])
   })
 
   it('does not count the time in which the reader held the sender back', async () => {
     const { reader, controller, reply, aborted } = await started()
     reader.onResponseData(controller, Buffer.alloc(10))
-    vi.advanceTimersByTime(IDLE_MS * 1.95)
+    await pass(IDLE_MS * 1.95)
     await reply.chunks.next()
-    vi.advanceTimersByTime(IDLE_MS * 0.5)
+    await pass(IDLE_MS * 0.5)
     expect(aborted).toHaveLength(0)
-    vi.advanceTimersByTime(IDLE_MS * 2)
+    await pass(IDLE_MS * 2)
     expect(aborted).toMatchObject([{ failure: 'timeout' }])
   })
 })

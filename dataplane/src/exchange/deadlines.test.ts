@@ -41,9 +41,9 @@ describe('deadlines of a process that stood still', () => {
     await once(server, 'listening')
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
     const overdue = vi.fn<() => void>()
-    setDeadline(overdue, 50)
     socket.once('data', () => callOff(overdue))
     await once(server, 'connection')
+    setDeadline(overdue, 50)
     const until = performance.now() + 250
     while (performance.now() < until);
     await once(socket, 'data')
