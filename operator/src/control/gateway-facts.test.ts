@@ -92,6 +92,13 @@ test('pods that nobody can ask are not called behind: what was said of them stay
     gatewayFacts({ live: object, plan: planOf([object]), rollout: old, accepted: true, now: NOW }).fields
   expect(factsOfOld(live({ status }))?.['dataPlane']).toEqual(status.dataPlane)
   expect(factsOfOld(live())?.['dataPlane']).toMatchObject({ ready: 1, current: 0, stale: 1 })
+  const silent = { ...NOTHING, outcome: 'unavailable', message: 'READONLY', since: 0 } as const
+  const unpublished = {
+    plan: planOf([live({ status })], { outcome: silent }),
+    rollout: { ...old, store: 'up' },
+  } as const
+  const { fields } = gatewayFacts({ live: live({ status }), ...unpublished, accepted: true, now: NOW })
+  expect(fields?.['dataPlane']).toEqual(status.dataPlane)
 })
 
 test('the time of a publication is kept while the version is the same', () => {

@@ -113,7 +113,7 @@ test('while the store is away what was known is shown, and soon that it is away'
   await pass(10_000)
   expect([changes, failures]).toEqual([2, 1])
   away = false
-  await pass(300)
+  await pass(2_100)
   expect(rollout.state().store).toBe('up')
   expect(changes).toBe(3)
   known = false
@@ -164,6 +164,10 @@ test('a pod that comes while acknowledgements cannot be read is not called behin
   rollout.touch()
   await pass(30)
   expect(rollout.state()).toMatchObject({ store: 'away', pods: [{ ack: { generation: 3 } }, { ack: undefined }] })
+  expect(rollout.looked()).toBe(false)
+  away = false
+  await pass(300)
+  expect([rollout.looked(), rollout.state().store]).toEqual([true, 'up'])
 })
 
 test('hints are gathered, and hints that never end do not keep it from reading', async () => {

@@ -104,10 +104,15 @@ export class Rollout {
       this.#reading = this.#read().finally(() => {
         this.#reading = undefined
         if (this.#stopped) return
-        const next = this.#failingSince === undefined ? POLL_MS : RETRY_MS
+        const next = this.#isBrief() ? RETRY_MS : POLL_MS
         this.#schedule(this.#again ? GATHER_MS : next)
       })
     }, ms)
+  }
+
+  /** Readings fail, and not for long so far. */
+  #isBrief(): boolean {
+    return this.#failingSince !== undefined && this.#options.now() - this.#failingSince < AWAY_MS
   }
 
   async #read(): Promise<void> {
@@ -127,9 +132,11 @@ export class Rollout {
     } catch (error) {
       if (this.#failingSince === undefined) failed("the pods' acknowledgements could not be read; trying again", error)
       this.#failingSince ??= this.#options.now()
-      const isAway = this.#options.now() - this.#failingSince >= AWAY_MS
+      const isAway = !this.#isBrief()
       state = this.#unread(pods, isAway)
       if (isAway) this.#asked = service
+      // Nothing can be said of a pod that is new, nor is one reading worth a new status of everything.
+      else if (state.store === 'away') this.#asked = undefined
     }
     this.#state = state
     const oldest = this.#options.now() - this.#options.ackTimeoutMs()

@@ -12,7 +12,7 @@ import type { Observed } from '../watch/observed.ts'
 import { type Parsed, problemText } from '../watch/parsed.ts'
 import { itemOf } from './accepted.ts'
 import { FirstCarried } from './first-carried.ts'
-import { gatewayFacts } from './gateway-facts.ts'
+import { gatewayFacts, isNotPublishedYet } from './gateway-facts.ts'
 import { rolloutTermsOf } from './gateway-terms.ts'
 import { type KindFacts, NO_FACTS } from './kind-facts.ts'
 import type { KeyFacts } from './key-facts.ts'
@@ -176,12 +176,11 @@ export class StatusBoard {
     const { outcome } = plan
     const { pods, store } = this.#options.rollout.state()
     // Acknowledgements that are read before the first publication say nothing without it.
-    const isUnknown = outcome.outcome === 'unavailable' && outcome.version === undefined
     return {
       version: outcome.version,
       notPublished: 'message' in outcome ? outcome.message : undefined,
       pods,
-      store: isUnknown ? 'away' : store,
+      store: isNotPublishedYet(plan) ? 'away' : store,
       ...rolloutTermsOf(plan),
       now: this.#options.now(),
     }

@@ -85,9 +85,20 @@ describe('Secrets', () => {
     expect(secrets.waiting()).toEqual([NAME])
     expect(secrets.isKnown(NAME)).toBe(false)
     expect(looks()).toBeGreaterThan(10)
+    expect(looks()).toBeLessThan(70)
     expect(failures).toEqual([NAME])
     await pass(1_000)
     expect(secrets.waiting()).toEqual([])
+  })
+
+  it('that nobody can look at do not keep others from being looked at', async () => {
+    api.fail('get', /key/, 'Transient')
+    api.put(secretObject('other', { key: 'one' }))
+    const failing = Array.from({ length: 40 }, (_, at): [string, SecretOwner] => [`default/key-${at}`, 'theirs'])
+    want(...failing, ['default/other', 'theirs'])
+    await pass(3_000)
+    expect(secrets.values().get('default/other')).toEqual({ key: 'one' })
+    expect(looks()).toBeLessThan(40 * 4)
   })
 
   it('keep what they had while they cannot or may not be read', async () => {

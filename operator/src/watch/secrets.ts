@@ -181,7 +181,8 @@ export class SecretReader {
       void this.#look(name, entry).finally(() => {
         entry.looking = false
         this.#looking--
-        this.#setDue(entry, Math.min(entry.due, entry.lookedAt + entry.spacingMs))
+        const { spacingMs } = entry
+        this.#setDue(entry, spacingMs === Infinity ? entry.due : Math.min(entry.due, entry.lookedAt + spacingMs))
         entry.spacingMs = Infinity
         if (this.#timer !== undefined && this.#looking === AT_ONCE - 1) this.#tick()
       })

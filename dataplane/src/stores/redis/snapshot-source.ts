@@ -71,7 +71,11 @@ export class RedisSnapshotSource implements SnapshotSource {
   async start(): Promise<void> {
     const { redis, channel, pollMs = POLL_MS } = this.#options
     await this.#loadLastGood()
-    this.#forget = [subscribe(this.#options.url, channel, () => this.#look()), redis.onChange(up => up && this.#look())]
+    const hinted = (): void => {
+      this.#unanswered = 0
+      this.#look()
+    }
+    this.#forget = [subscribe(this.#options.url, channel, hinted), redis.onChange(up => up && hinted())]
     this.#timer = setInterval(() => this.#look(), pollMs)
     this.#look()
     return this.#first.promise
@@ -110,7 +114,9 @@ export class RedisSnapshotSource implements SnapshotSource {
     this.#unanswered = answered ? 0 : this.#unanswered + 1
     if (answered || this.#stopped) return
     const { pollMs = POLL_MS } = this.#options
-    this.#retry = setTimeout(() => this.#look(), Math.min(RETRY_MS * 2 ** (this.#unanswered - 1), pollMs))
+    const most = Math.min(RETRY_MS * 2 ** (this.#unanswered - 1), pollMs)
+    // A random half is taken off, so that pods that lost the same server do not come back in step.
+    this.#retry = setTimeout(() => this.#look(), most * (0.5 + Math.random() / 2))
   }
 
   /** False: the store did not answer, or did not take what it was told. */
