@@ -8,7 +8,7 @@ import { Store } from './apply/store.ts'
 import type { Writer } from './apply/writer.ts'
 import { census } from './control/census.ts'
 import { gatewayServiceOf, rememberedOf, rolloutTermsOf, storeUrlOf } from './control/gateway-terms.ts'
-import { isNotPublishedYet, podCounts } from './control/gateway-facts.ts'
+import { podCounts } from './control/gateway-facts.ts'
 import { KeyFacts } from './control/key-facts.ts'
 import { KeyReconciler } from './control/key-reconciler.ts'
 import { Loop, type LoopOptions, type Plan } from './control/loop.ts'
@@ -17,7 +17,7 @@ import { WorkQueue } from './control/queue.ts'
 import { Revocations } from './control/revocations.ts'
 import { Rollout } from './control/rollout.ts'
 import { Sidecars } from './control/sidecars.ts'
-import { StatusBoard } from './control/status-board.ts'
+import { isUnseen, StatusBoard } from './control/status-board.ts'
 import { TenantFacts } from './control/tenant-facts.ts'
 import { TenantReconciler } from './control/tenant-reconciler.ts'
 import { Usage } from './control/usage.ts'
@@ -324,7 +324,7 @@ export class Term {
     const rollout = this.#rollout.state()
     const publication = this.#store.publication()
     if (publication?.notice(rollout.pods.flatMap(({ ack }) => ack ?? [])) === true) this.#loop.touch()
-    if (!isNotPublishedYet(plan)) this.#tellPods(podCounts({ plan, rollout, now: Date.now() }))
+    if (!isUnseen(plan)) this.#tellPods(podCounts({ plan, rollout, now: Date.now() }))
     // Also of a pod that is not ready: it may be so because a piece is missing.
     if (rollout.pods.some(({ ack }) => ack?.problem !== undefined)) {
       publication?.distrust()

@@ -59,6 +59,15 @@ export function secretObject(name: string, texts: Record<string, string>, given:
   return liveObject('Secret', name, { ...given, data })
 }
 
+/** Nothing is known to be in force. */
+export const NOTHING_PUBLISHED = {
+  wanted: new Map(),
+  inForce: new Map(),
+  version: undefined,
+  evictionProblem: undefined,
+  upToDate: false,
+} as const
+
 /** Something was published: this generation of epoch 1. */
 export function published(generation: number, names: Iterable<string> = []): PublicationOutcome {
   const digests = new Map([...names].map(name => [name, `digest of ${name}`]))

@@ -126,7 +126,7 @@ export async function startPlane(
     ready = true,
     keysDir,
     env = {},
-    readyMs = 60_000,
+    readyMs = READY_MS,
   }: { stateDir?: string; ready?: boolean; keysDir?: string; env?: Record<string, string>; readyMs?: number } = {},
 ): Promise<Plane> {
   const { cluster, namespace, gateway, redisUrl } = place

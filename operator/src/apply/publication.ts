@@ -163,7 +163,7 @@ export class Publication {
         const { outcome, version, data } = published
         this.#version = version
         this.#inForce = digestsOf(data)
-        return { ...this.#situation(this.#inForce), upToDate: true, outcome, version }
+        return { ...this.#situation(this.#inForce, true), outcome, version }
       }
       case 'held':
         this.#adopt(published)
@@ -188,11 +188,12 @@ export class Publication {
   ): Situation & { readonly outcome: O; readonly message: string } {
     const wanted = snapshotData(compiled, 0, 0)
     const upToDate = wanted.version.digest === this.#version?.digest
-    return { ...this.#situation(digestsOf(wanted)), upToDate, outcome, message }
+    return { ...this.#situation(digestsOf(wanted), upToDate), outcome, message }
   }
 
-  #situation(wanted: Digests): Omit<Situation, 'upToDate'> {
-    return { wanted, inForce: this.#inForce, version: this.#version, evictionProblem: this.#evictionProblem }
+  #situation(wanted: Digests, upToDate: boolean): Situation {
+    const [inForce, version, evictionProblem] = [this.#inForce, this.#version, this.#evictionProblem]
+    return { wanted, inForce, version, upToDate, evictionProblem }
   }
 
   async #check(): Promise<void> {

@@ -1,17 +1,10 @@
 import { expect, test } from 'vitest'
-import { HOME, liveObject, planOf, published } from '../../../test/operator/plans.ts'
+import { HOME, liveObject, NOTHING_PUBLISHED, planOf, published } from '../../../test/operator/plans.ts'
 import type { PublicationOutcome } from '../apply/publication.ts'
 import { gatewayFacts, podCounts } from './gateway-facts.ts'
 import type { PodState } from './rollout.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
-const NOTHING = {
-  wanted: new Map(),
-  inForce: new Map(),
-  version: undefined,
-  evictionProblem: undefined,
-  upToDate: false,
-}
 
 const live = (more: object = {}) => liveObject('AIGateway', 'main', { namespace: HOME, ...more })
 
@@ -46,14 +39,16 @@ test('pods are current, behind, refusing or silent; only those that take calls c
 })
 
 test('nothing is current before anything was published', () => {
-  const plan = planOf([live()], { outcome: { ...NOTHING, outcome: 'unavailable', message: 'away', since: 0 } })
+  const plan = planOf([live()], {
+    outcome: { ...NOTHING_PUBLISHED, outcome: 'unavailable', message: 'away', since: 0 },
+  })
   const counts = podCounts({ plan, rollout: { pods: [pod('a', 9)], store: 'up' }, now: NOW })
   expect(counts).toMatchObject({ ready: 1, current: 0 })
 })
 
 test('the store is ready, away, or not to be trusted', () => {
   expect(said(published(1))).toEqual(['ConfigStoreReady True Ready'])
-  expect(said({ ...NOTHING, outcome: 'unavailable', message: 'away', since: 0 })).toEqual([
+  expect(said({ ...NOTHING_PUBLISHED, outcome: 'unavailable', message: 'away', since: 0 })).toEqual([
     'ConfigStoreReady False StoreUnavailable',
   ])
   expect(said({ ...published(1), evictionProblem: 'allkeys' })).toEqual(['ConfigStoreReady False UnsafeEvictionPolicy'])
@@ -61,7 +56,7 @@ test('the store is ready, away, or not to be trusted', () => {
 
 test('a publication that is held back is said, and the wanted configuration is then not in force', () => {
   const held: PublicationOutcome = {
-    ...NOTHING,
+    ...NOTHING_PUBLISHED,
     outcome: 'held',
     few: false,
     message: 'too much',
@@ -73,7 +68,13 @@ test('a publication that is held back is said, and the wanted configuration is t
 })
 
 test('a store that is away takes nothing back of what is in force', () => {
-  const away = { ...NOTHING, outcome: 'unavailable', message: 'away', since: 0, version: published(1).version } as const
+  const away = {
+    ...NOTHING_PUBLISHED,
+    outcome: 'unavailable',
+    message: 'away',
+    since: 0,
+    version: published(1).version,
+  } as const
   expect(factsOf({ ...away, upToDate: true }).digest).toEqual({ wanted: 'digest 1', inForce: 'digest 1' })
   expect(factsOf(away).digest).toEqual({ wanted: 'not in force', inForce: 'digest 1' })
 })
@@ -92,13 +93,6 @@ test('pods that nobody can ask are not called behind: what was said of them stay
     gatewayFacts({ live: object, plan: planOf([object]), rollout: old, accepted: true, now: NOW }).fields
   expect(factsOfOld(live({ status }))?.['dataPlane']).toEqual(status.dataPlane)
   expect(factsOfOld(live())?.['dataPlane']).toMatchObject({ ready: 1, current: 0, stale: 1 })
-  const silent = { ...NOTHING, outcome: 'unavailable', message: 'READONLY', since: 0 } as const
-  const unpublished = {
-    plan: planOf([live({ status })], { outcome: silent }),
-    rollout: { ...old, store: 'up' },
-  } as const
-  const { fields } = gatewayFacts({ live: live({ status }), ...unpublished, accepted: true, now: NOW })
-  expect(fields?.['dataPlane']).toEqual(status.dataPlane)
 })
 
 test('the time of a publication is kept while the version is the same', () => {

@@ -78,14 +78,8 @@ export function podCounts({ plan, rollout, now }: Pick<GatewayFactsInput, 'plan'
 }
 
 /** While nobody can be asked, pods that fall silent are not behind: what was said of them stays. */
-function saidBefore({ live, plan, rollout }: GatewayFactsInput): unknown {
-  const isUnknown = rollout.store === 'away' || isNotPublishedYet(plan)
-  return isUnknown && isRecord(live.status) ? live.status['dataPlane'] : undefined
-}
-
-/** True while nobody could look at the store: what pods acknowledge cannot be compared with anything. */
-export function isNotPublishedYet({ outcome }: Plan): boolean {
-  return outcome.outcome === 'unavailable' && outcome.version === undefined
+function saidBefore({ live, rollout }: GatewayFactsInput): unknown {
+  return rollout.store === 'away' && isRecord(live.status) ? live.status['dataPlane'] : undefined
 }
 
 function dataPlaneOf(input: GatewayFactsInput): object {

@@ -2,7 +2,15 @@ import { TOKEN_SECRET_KEY } from '@smartflow/core/resources/virtual-key'
 import type { Compiled } from '@smartflow/core/snapshot/items'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MemoryApi } from '../../../test/operator/memory-api.ts'
-import { HOME, keyObject, keyring, liveObject, published, secretObject } from '../../../test/operator/plans.ts'
+import {
+  HOME,
+  keyObject,
+  keyring,
+  liveObject,
+  NOTHING_PUBLISHED,
+  published,
+  secretObject,
+} from '../../../test/operator/plans.ts'
 import { describeKey } from '../api/resource-type.ts'
 import type { PublicationOutcome } from '../apply/publication.ts'
 import { Observed } from '../watch/observed.ts'
@@ -13,15 +21,8 @@ import { Loop, type Plan } from './loop.ts'
 const TOKEN = 'sk-sf-' + '0'.repeat(48)
 /** What only a list says to be gone is doubted for this long; so is all that a first list lacks. */
 const DOUBT_MS = 60_000
-const NOT_PUBLISHED = {
-  wanted: new Map(),
-  inForce: new Map(),
-  version: undefined,
-  evictionProblem: undefined,
-  upToDate: false,
-}
 const HELD = {
-  ...NOT_PUBLISHED,
+  ...NOTHING_PUBLISHED,
   outcome: 'held',
   few: false,
   message: 'too much would go',
@@ -173,7 +174,7 @@ describe('turns', () => {
   })
 
   it('that fail are tried again after a second', async () => {
-    answers = [new Error('a bug'), { ...NOT_PUBLISHED, outcome: 'unavailable', message: 'away', since: 0 }]
+    answers = [new Error('a bug'), { ...NOTHING_PUBLISHED, outcome: 'unavailable', message: 'away', since: 0 }]
     await begin()
     expect([failures.length, plans.length]).toEqual([1, 0])
     await pass(1_000)
@@ -216,7 +217,7 @@ describe('nothing is published', () => {
   })
 
   it('after another operator took over', async () => {
-    answers = [{ ...NOT_PUBLISHED, outcome: 'stale', message: 'another writer' }]
+    answers = [{ ...NOTHING_PUBLISHED, outcome: 'stale', message: 'another writer' }]
     await begin()
     expect([fenced, plans]).toEqual([['another writer'], []])
   })

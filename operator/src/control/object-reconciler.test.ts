@@ -349,11 +349,15 @@ describe('the gateway and its tenants', () => {
   })
 
   it('are not called pending by an operator that has pods’ words but could not look at the store yet', async () => {
+    const dataPlane = { ready: 2, current: 2, stale: 0, rejected: 0 }
+    await put(liveObject('AIGateway', 'main', { namespace: HOME, status: { dataPlane } }))
     await put(provider())
     const nothing = { ...published(1, ITEM), version: undefined, inForce: new Map(), upToDate: false }
     planned({ ...nothing, outcome: 'unavailable', message: 'away', since: 0 })
     await reconcile()
     expect(conditionsOf()).toMatchObject({ Programmed: 'Unknown/StoreUnavailable' })
+    await reconcile(`AIGateway/${HOME}/main`)
+    expect(status(`AIGateway ${HOME}/main`)).toMatchObject({ dataPlane })
   })
 
   it('of which only the one in force has facts', async () => {

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
-import { keyObject, planOf, published } from '../../../test/operator/plans.ts'
+import { keyObject, NOTHING_PUBLISHED, planOf, published } from '../../../test/operator/plans.ts'
 import type { PublicationOutcome } from '../apply/publication.ts'
 import { Revocations } from './revocations.ts'
 import type { PodState, RolloutState } from './rollout.ts'
@@ -25,15 +25,8 @@ beforeEach(() => {
 
 test('a key is served until a configuration without it is published', () => {
   expect(revocations.stillServed(ID)).toContain('not published yet')
-  const nothing = {
-    wanted: new Map(),
-    inForce: new Map(),
-    version: undefined,
-    evictionProblem: undefined,
-    upToDate: false,
-  }
-  planned({ ...nothing, outcome: 'unavailable', message: 'away', since: 0 })
-  planned({ ...nothing, outcome: 'held', few: false, message: 'too much' })
+  planned({ ...NOTHING_PUBLISHED, outcome: 'unavailable', message: 'away', since: 0 })
+  planned({ ...NOTHING_PUBLISHED, outcome: 'held', few: false, message: 'too much' })
   expect(revocations.stillServed(ID)).toContain('not published yet')
   planned(published(5))
   expect(revocations.stillServed(ID)).toBeUndefined()

@@ -12,12 +12,12 @@ import type { Observed } from '../watch/observed.ts'
 import { type Parsed, problemText } from '../watch/parsed.ts'
 import { itemOf } from './accepted.ts'
 import { FirstCarried } from './first-carried.ts'
-import { gatewayFacts, isNotPublishedYet } from './gateway-facts.ts'
+import { gatewayFacts } from './gateway-facts.ts'
 import { rolloutTermsOf } from './gateway-terms.ts'
 import { type KindFacts, NO_FACTS } from './kind-facts.ts'
 import type { KeyFacts } from './key-facts.ts'
 import type { Plan } from './loop.ts'
-import { AWAY_MS, type Rollout } from './rollout.ts'
+import { AWAY_MS, type Rollout, type RolloutState } from './rollout.ts'
 import type { TenantFacts } from './tenant-facts.ts'
 import { type Basis, type Ground, WrittenStatuses } from './written-statuses.ts'
 
@@ -174,16 +174,21 @@ export class StatusBoard {
 
   #groundOf(plan: Plan): Ground {
     const { outcome } = plan
-    const { pods, store } = this.#options.rollout.state()
-    // Acknowledgements that are read before the first publication say nothing without it.
+    const { pods, store } = this.#rolloutBeside(plan)
     return {
       version: outcome.version,
       notPublished: 'message' in outcome ? outcome.message : undefined,
       pods,
-      store: isNotPublishedYet(plan) ? 'away' : store,
+      store,
       ...rolloutTermsOf(plan),
       now: this.#options.now(),
     }
+  }
+
+  /** Acknowledgements that can be read say nothing while nobody could look at what they acknowledge. */
+  #rolloutBeside(plan: Plan): RolloutState {
+    const state = this.#options.rollout.state()
+    return isUnseen(plan) ? { ...state, store: 'away' } : state
   }
 
   /** Everything that bases are looked up in: while all of it is the same, so is every basis. */
@@ -215,7 +220,7 @@ export class StatusBoard {
   }
 
   #factsOf(id: string, plan: Plan): KindFacts {
-    const { observed, rollout, keys, tenants, now } = this.#options
+    const { observed, keys, tenants, now } = this.#options
     const live = observed.live(id)
     const resource: Resource | undefined = plan.resources.get(id)
     if (live === undefined) return NO_FACTS
@@ -224,7 +229,7 @@ export class StatusBoard {
         return gatewayFacts({
           live,
           plan,
-          rollout: rollout.state(),
+          rollout: this.#rolloutBeside(plan),
           accepted: resource !== undefined && plan.gateway === resource,
           now: now(),
         })
@@ -238,6 +243,11 @@ export class StatusBoard {
         return NO_FACTS
     }
   }
+}
+
+/** True while the store was never looked at: nobody knows what is in force. */
+export function isUnseen({ outcome }: Plan): boolean {
+  return outcome.outcome === 'unavailable' && outcome.version === undefined
 }
 
 /**

@@ -4,6 +4,7 @@ import { whenUp } from '@smartflow/core/when-up'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Command, Redis } from 'ioredis'
+import { backoff } from './backoff.ts'
 import { InFlight } from './in-flight.ts'
 import {
   type CallEnds,
@@ -80,8 +81,7 @@ const PROBE_MS = 500
 const FAILURES_TO_OPEN = 3
 const MAX_IN_FLIGHT = 5000
 const MAX_UNSENT_BYTES = 64 * 1024 * 1024
-const BACKOFF_FIRST_MS = 50
-const BACKOFF_MOST_MS = 1000
+const RECONNECT = { firstMs: 50, mostMs: 1000 }
 
 /** Replies of a server that lives but does not serve: as good as away. */
 const NOT_SERVING = /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|OOM|MISCONF|NOREPLICAS|BUSY)\b/
@@ -129,7 +129,7 @@ export class RedisConnection {
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
-      retryStrategy: backoff,
+      retryStrategy: attempt => backoff(attempt, RECONNECT),
       reconnectOnError: error => this.#leaves(error),
     })
     // Answers that wait in the socket are read first: a busy process must not take its own delay for the store's.
@@ -381,10 +381,4 @@ function messageOf(error: unknown): string {
 
 function isReplyError(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError'
-}
-
-/** 50 ms doubling to 1 s, of which a random half is taken off, so that pods do not come back in step. */
-function backoff(attempt: number): number {
-  const most = Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** Math.min(attempt - 1, 10))
-  return Math.round(most * (0.5 + Math.random() / 2))
 }

@@ -8,6 +8,7 @@ import { SnapshotError } from '@smartflow/core/snapshot/snapshot-error'
 import { buildView, type Snapshot } from '@smartflow/core/snapshot/view'
 import type { SnapshotSource } from '../../ports/snapshot-source.ts'
 import type { Acknowledgement } from './acknowledgement.ts'
+import { backoff } from './backoff.ts'
 import { type RedisConnection, StoreAway } from './connection.ts'
 import { LastGoodFile } from './last-good-file.ts'
 import { subscribe } from './subscriber.ts'
@@ -114,9 +115,7 @@ export class RedisSnapshotSource implements SnapshotSource {
     this.#unanswered = answered ? 0 : this.#unanswered + 1
     if (answered || this.#stopped) return
     const { pollMs = POLL_MS } = this.#options
-    const most = Math.min(RETRY_MS * 2 ** (this.#unanswered - 1), pollMs)
-    // A random half is taken off, so that pods that lost the same server do not come back in step.
-    this.#retry = setTimeout(() => this.#look(), most * (0.5 + Math.random() / 2))
+    this.#retry = setTimeout(() => this.#look(), backoff(this.#unanswered, { firstMs: RETRY_MS, mostMs: pollMs }))
   }
 
   /** False: the store did not answer, or did not take what it was told. */
