@@ -81,9 +81,15 @@ describe.skipIf(url === '')('the operator and its store (skipped without a Redis
     const { version } = await publication.publish(worldOf(1))
     away = true
     expect(await publication.publish(worldOf(1))).toMatchObject({ outcome: 'unavailable', upToDate: true, version })
-    expect(await publication.publish(worldOf(2))).toMatchObject({ outcome: 'unavailable', upToDate: false, version })
+    const since = time
+    time += 1_000
+    const unavailable = { outcome: 'unavailable', upToDate: false, version }
+    expect(await publication.publish(worldOf(2))).toMatchObject({ ...unavailable, since })
     away = false
     expect(await publication.publish(worldOf(2))).toMatchObject({ outcome: 'published', upToDate: true })
+    away = true
+    time += 1_000
+    expect(await publication.publish(worldOf(2))).toMatchObject({ outcome: 'unavailable', since: time })
   })
 
   test('calls that overlap run in turn', async () => {
